@@ -1,0 +1,1 @@
+"""Records written into shards, and shards committed as a dataset."""

@@ -1,0 +1,373 @@
+"""The options, in groups by stage: frozen, validated where they are made, one flag each.
+
+Each field is one keyword of `segrecord.build` and one flag of the command line (`mask_fit` is
+`--mask-fit`); both, and docs/cli.md, are made from this page. A wrong value raises `UsageError`
+that states rule and value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from segrecord.errors import UsageError
+
+Checks = Literal["full", "basic", "none"]
+Unlabelled = Literal["error", "keep"]
+MaskChoice = Literal["first", "union"]
+MaskFit = Literal["error", "resize", "resize-any"]
+OnError = Literal["stop", "quarantine"]
+SchemaName = Literal["deeplab", "plain", "raw", "tfds"]
+MissingMask = Literal["empty", "ignore", "zeros", "omit", "error"]
+Compression = Literal["none", "gzip", "zlib"]
+
+IGNORE = 255
+"""The mask value that stands for "do not train on this pixel" (PASCAL VOC's void label)."""
+
+IGNORE_NAME = "ignore"
+"""The name that maps a mask value to IGNORE in a mask map."""
+
+SPLIT_NAMES = ("train", "val", "test")
+
+
+def _option(default: Any, text: str, metavar: str = "") -> Any:
+    """A field that is a flag: its default, its help and the word for its value."""
+    return field(default=default, metadata={"help": text, "metavar": metavar})
+
+
+def _require(holds: bool, rule: str, value: object) -> None:  # noqa: FBT001 - reads as a sentence
+    if not holds:
+        raise UsageError(f"{rule}, got {value!r}")
+
+
+def _one_of(name: str, choices: Any, value: object) -> None:
+    allowed = get_args(choices)
+    _require(value in allowed, f"{name} must be one of {', '.join(allowed)}", value)
+
+
+def _names(value: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
+    """A comma-separated text, or a sequence, as a tuple of names."""
+    if value is None:
+        return ()
+    parts = value.split(",") if isinstance(value, str) else value
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _pairs(name: str, value: str | Mapping[Any, Any] | tuple[Any, ...]) -> list[tuple[str, str]]:
+    """`a=b,c=d`, a mapping, or a tuple of pairs, as pairs of texts in their order."""
+    if isinstance(value, str):
+        parts = [part.partition("=") for part in value.split(",") if part.strip()]
+        for left, sign, right in parts:
+            _require(
+                bool(left.strip() and sign and right.strip()),
+                f"{name} must read like a=b,c=d",
+                value,
+            )
+        return [(left.strip(), right.strip()) for left, _, right in parts]
+    items = value.items() if isinstance(value, Mapping) else value
+    return [(str(left), str(right)) for left, right in items]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """How the source is understood."""
+
+    root: str | None = _option(None, "folder that relative paths of a listing start from", "DIR")
+    metadata: str | None = _option(
+        None,
+        "table (CSV, TSV, Parquet, XLSX) that gives the samples of a folder their class, group, "
+        "split and other columns, joined on key or file stem",
+        "FILE",
+    )
+    image_column: str | None = _option(None, "column of the image paths", "NAME")
+    mask_column: str | None = _option(None, "column of the mask paths", "NAME")
+    label_column: str | None = _option(None, "column of the class names", "NAME")
+    group_column: str | None = _option(
+        None, "column of the patient or lesion: its samples never stand in two splits", "NAME"
+    )
+    split_column: str | None = _option(None, "column that fixes each sample's split", "NAME")
+    key_column: str | None = _option(None, "column of the samples' unique keys", "NAME")
+    keep_columns: tuple[str, ...] = _option(
+        (), "further columns to keep in the records and the index", "A,B,..."
+    )
+    classes: str | None = _option(
+        None, "JSON file that maps class names to integers; default: names sorted", "FILE"
+    )
+    rest_class: str | None = _option(
+        None, "class of the rows in which no one-hot column is set", "NAME"
+    )
+    unlabelled: Unlabelled = _option("error", "what a partly labelled set is: an error, or kept")
+    mask_choice: MaskChoice | None = _option(
+        None, "which mask to take where an image has several: the first, or all painted together"
+    )
+
+    def __post_init__(self) -> None:
+        _one_of("unlabelled", Unlabelled, self.unlabelled)
+        if self.mask_choice is not None:
+            _one_of("mask-choice", MaskChoice, self.mask_choice)
+        object.__setattr__(self, "keep_columns", _names(self.keep_columns))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelOptions:
+    """How pixels are read; every lossy step has to be asked for here."""
+
+    mask_map: tuple[tuple[int, str], ...] | None = _option(
+        None,
+        "what each mask value means; class ids follow the order of the names, and the name "
+        f"{IGNORE_NAME} stands for pixels not to train on",
+        "0=background,255=lung,...",
+    )
+    mask_threshold: int | None = _option(
+        None, "read mask values from N on as class 1 and lower ones as class 0", "N"
+    )
+    mask_fit: MaskFit = _option(
+        "error",
+        "what to do with a mask of another size than its image: refuse it, resize it (nearest "
+        "neighbour), or resize it even where the aspect ratios differ",
+    )
+    size: tuple[int, int] | None = _option(
+        None, "resize images (antialiased) and masks (nearest neighbour) to this size", "HxW"
+    )
+
+    def __post_init__(self) -> None:
+        _one_of("mask-fit", MaskFit, self.mask_fit)
+        if self.mask_map is not None:
+            object.__setattr__(self, "mask_map", _mask_map(self.mask_map))
+        if self.mask_threshold is not None:
+            _require(
+                isinstance(self.mask_threshold, int) and 1 <= self.mask_threshold <= 255,  # noqa: PLR2004 - 8 bits
+                "mask-threshold must be an integer from 1 to 255",
+                self.mask_threshold,
+            )
+            _require(self.mask_map is None, "mask-threshold and mask-map exclude each other", "both")
+        if self.size is not None:
+            object.__setattr__(self, "size", _size(self.size))
+
+    @property
+    def mask_class_names(self) -> tuple[str, ...] | None:
+        """The names of the mask classes by id, or None where no mask map names them."""
+        if self.mask_map is None:
+            return None
+        return tuple(dict.fromkeys(name for _, name in self.mask_map if name != IGNORE_NAME))
+
+
+def _mask_map(value: Any) -> tuple[tuple[int, str], ...]:
+    pairs = _pairs("mask-map", value)
+    for number, _ in pairs:
+        _require(
+            re.fullmatch(r"\d{1,5}", number) is not None and int(number) < 1 << 16,
+            "mask-map must map values from 0 to 65535",
+            number,
+        )
+    values = [int(number) for number, _ in pairs]
+    _require(len(set(values)) == len(values), "mask-map must name each value once", value)
+    names = {name for _, name in pairs} - {IGNORE_NAME}
+    _require(1 <= len(names) <= IGNORE, f"mask-map must name 1 to {IGNORE} classes", len(names))
+    return tuple((number, name) for number, (_, name) in zip(values, pairs, strict=True))
+
+
+def _size(value: Any) -> tuple[int, int]:
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d+)[xX](\d+)", value.strip())
+        _require(match is not None, "size must read like 512x512 (height x width)", value)
+        assert match is not None  # noqa: S101 - for the type checker
+        value = (int(match[1]), int(match[2]))
+    _require(
+        len(value) == 2 and all(isinstance(n, int) and 1 <= n <= 1 << 15 for n in value),  # noqa: PLR2004 - height and width
+        f"size must be a height and a width from 1 to {1 << 15}",
+        value,
+    )
+    return (value[0], value[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions:
+    """How closely the files are looked at, and what an error does."""
+
+    checks: Checks = _option(
+        "full",
+        "full: every file is checked and decoded; basic: every file is checked, masks are "
+        "decoded; none: headers only, bytes are copied and masks stay unchecked",
+    )
+    on_error: OnError = _option(
+        "stop", "stop before a shard is written, or leave the bad samples out and list them"
+    )
+    facts: str | None = _option(
+        None, "facts of an earlier scan: files that have not changed are not decoded again", "FILE"
+    )
+
+    def __post_init__(self) -> None:
+        _one_of("checks", Checks, self.checks)
+        _one_of("on-error", OnError, self.on_error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanOptions:
+    """Which sample goes where."""
+
+    split: tuple[tuple[str, float], ...] | None = _option(
+        None, "shares of the splits, stratified by class", "train=0.8,val=0.1,..."
+    )
+    shards: int | None = _option(None, "shards in each split (default 10)", "N")
+    shard_size: int | None = _option(
+        None, "approximate size of a shard, in bytes of the source files", "128MB"
+    )
+    seed: int = _option(0, "seed of the shuffle and the splits", "N")
+
+    def __post_init__(self) -> None:
+        if self.split is not None:
+            object.__setattr__(self, "split", _shares(self.split))
+        if self.shards is not None:
+            _require(
+                isinstance(self.shards, int) and self.shards >= 1,
+                "shards must be at least 1",
+                self.shards,
+            )
+            _require(self.shard_size is None, "shards and shard-size exclude each other", "both")
+        if self.shard_size is not None:
+            object.__setattr__(self, "shard_size", _bytes(self.shard_size))
+        _require(
+            isinstance(self.seed, int) and 0 <= self.seed < 1 << 63,
+            "seed must be an integer from 0 to 2**63 - 1",
+            self.seed,
+        )
+
+
+def _shares(value: Any) -> tuple[tuple[str, float], ...]:
+    shares = []
+    for name, text in _pairs("split", value):
+        _require(
+            re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) is not None,
+            "a split's name must be letters, digits and _",
+            name,
+        )
+        try:
+            share = float(text)
+        except ValueError:
+            share = -1.0
+        _require(0 < share <= 1, f"the share of split {name} must be over 0 and at most 1", text)
+        shares.append((name, share))
+    names = [name for name, _ in shares]
+    _require(len(set(names)) == len(names), "split must name each split once", value)
+    total = sum(share for _, share in shares)
+    _require(abs(total - 1) < 1e-6, "the shares of split must add up to 1", round(total, 6))  # noqa: PLR2004 - rounding
+    return tuple(shares)
+
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20}
+_UNITS["GIB"] = 2**30
+
+
+def _bytes(value: Any) -> int:
+    """A number of bytes, or a text such as 128MB (decimal) or 128MiB (binary), in bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(value).strip())
+    unit = _UNITS.get(match[2].upper()) if match else None
+    _require(unit is not None, "shard-size must read like 128MB or 128MiB", value)
+    assert match is not None and unit is not None  # noqa: S101, PT018 - for the type checker
+    size = int(float(match[1]) * unit)
+    _require(size >= 1, "shard-size must be at least 1 byte", value)
+    return size
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordOptions:
+    """What a record looks like."""
+
+    schema: SchemaName = _option("deeplab", "the feature keys of the records; see docs/format.md")
+    missing_mask: MissingMask | None = _option(
+        None,
+        "what a record without a mask holds: empty bytes (default of plain), a mask of 255 = "
+        "ignore (default of the others), zeros, no key, or an error",
+    )
+    one_hot: bool = _option(False, "store masks as height x width x classes (schema raw)")
+    compression: Compression = _option("none", "compression of the shards")
+
+    def __post_init__(self) -> None:
+        _one_of("schema", SchemaName, self.schema)
+        _one_of("compression", Compression, self.compression)
+        if self.missing_mask is None:
+            default = "empty" if self.schema == "plain" else "ignore"
+            object.__setattr__(self, "missing_mask", default)
+        _one_of("missing-mask", MissingMask, self.missing_mask)
+        _require(
+            not self.one_hot or self.schema == "raw",
+            "one-hot masks need the schema raw",
+            self.schema,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How the work is run; nothing here changes a byte of the output."""
+
+    workers: int | None = _option(None, "worker processes (default: one a core)", "N")
+    overwrite: bool = _option(False, "replace a finished dataset at the output")
+
+    def __post_init__(self) -> None:
+        _require(
+            self.workers is None or (isinstance(self.workers, int) and self.workers >= 1),
+            "workers must be at least 1",
+            self.workers,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """All options of a build, by stage."""
+
+    source: SourceOptions = field(default_factory=SourceOptions)
+    pixels: PixelOptions = field(default_factory=PixelOptions)
+    checks: CheckOptions = field(default_factory=CheckOptions)
+    plan: PlanOptions = field(default_factory=PlanOptions)
+    records: RecordOptions = field(default_factory=RecordOptions)
+    run: RunOptions = field(default_factory=RunOptions)
+
+    def __post_init__(self) -> None:
+        if self.checks.checks == "none":
+            for name in ("mask_map", "mask_threshold", "size"):
+                _require(
+                    getattr(self.pixels, name) is None,
+                    f"{name.replace('_', '-')} reads pixels, which checks none leaves unread",
+                    getattr(self.pixels, name),
+                )
+            _require(
+                self.records.schema != "raw",
+                "schema raw decodes pixels, which checks none leaves unread",
+                self.records.schema,
+            )
+
+    @classmethod
+    def of(cls, **flat: Any) -> Options:
+        """The options of these keywords, each put into its group.
+
+        Raises:
+            UsageError: a keyword that no group has, or a value against a rule.
+        """
+        groups: dict[str, dict[str, Any]] = {group: {} for group in GROUPS}
+        for name, value in flat.items():
+            group = _GROUP_OF.get(name)
+            if group is None:
+                near = difflib.get_close_matches(name, _GROUP_OF, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise UsageError(f"there is no option {name!r}{hint}")
+            groups[group][name] = value
+        return cls(**{group: GROUPS[group](**values) for group, values in groups.items()})
+
+
+GROUPS: dict[str, Any] = {
+    "source": SourceOptions,
+    "pixels": PixelOptions,
+    "checks": CheckOptions,
+    "plan": PlanOptions,
+    "records": RecordOptions,
+    "run": RunOptions,
+}
+
+_GROUP_OF = {
+    option.name: group for group, kind in GROUPS.items() for option in dataclasses.fields(kind)
+}

@@ -1,0 +1,1 @@
+"""What reading the files once shows, and what a person should know of it."""

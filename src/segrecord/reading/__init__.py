@@ -1,0 +1,1 @@
+"""Datasets read back and verified; shares nothing with building."""

@@ -1,0 +1,1 @@
+"""A place full of files in, a samples table out."""
