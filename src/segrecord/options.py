@@ -33,6 +33,12 @@ IGNORE_NAME = "ignore"
 
 SPLIT_NAMES = ("train", "val", "test")
 
+SIDE_FILES = (
+    *("class_mapping", "croissant", "dataset", "facts", "features", "findings", "image-class"),
+    *("mask-class", "quarantine", "readme", "records", "report"),
+)
+"""How the files beside the shards begin, in lower case."""
+
 
 def _option(default: Any, text: str, metavar: str = "") -> Any:
     """A field that is a flag: its default, its help and the word for its value."""
@@ -44,17 +50,24 @@ def _require(holds: bool, rule: str, value: object) -> None:  # noqa: FBT001 - r
         raise UsageError(f"{rule}, got {value!r}")
 
 
+def _is_int(value: object, lowest: int, highest: int = 1 << 62) -> bool:
+    """Whether this is a whole number in the range; True and False are none."""
+    return type(value) is int and lowest <= value <= highest
+
+
 def _one_of(name: str, choices: Any, value: object) -> None:
     allowed = get_args(choices)
     _require(value in allowed, f"{name} must be one of {', '.join(allowed)}", value)
 
 
-def _names(value: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
+def _names(name: str, value: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
     """A comma-separated text, or a sequence, as a tuple of names."""
     if value is None:
         return ()
     parts = value.split(",") if isinstance(value, str) else value
-    return tuple(part.strip() for part in parts if part.strip())
+    names = [part.strip() for part in parts if part.strip()]
+    _require(len(set(names)) == len(names), f"{name} must name each column once", value)
+    return tuple(names)
 
 
 def _pairs(name: str, value: str | Mapping[Any, Any] | tuple[Any, ...]) -> list[tuple[str, str]]:
@@ -68,8 +81,12 @@ def _pairs(name: str, value: str | Mapping[Any, Any] | tuple[Any, ...]) -> list[
                 value,
             )
         return [(left.strip(), right.strip()) for left, _, right in parts]
-    items = value.items() if isinstance(value, Mapping) else value
-    return [(str(left), str(right)) for left, right in items]
+    items: Any = value.items() if isinstance(value, Mapping) else value
+    try:
+        items = [(left, right) for left, right in items]
+    except (TypeError, ValueError):
+        raise UsageError(f"{name} must read like a=b,c=d or be pairs, got {value!r}") from None
+    return [(str(left).strip(), str(right).strip()) for left, right in items]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +126,7 @@ class SourceOptions:
         _one_of("unlabelled", Unlabelled, self.unlabelled)
         if self.mask_choice is not None:
             _one_of("mask-choice", MaskChoice, self.mask_choice)
-        object.__setattr__(self, "keep_columns", _names(self.keep_columns))
+        object.__setattr__(self, "keep_columns", _names("keep-columns", self.keep_columns))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,11 +157,13 @@ class PixelOptions:
             object.__setattr__(self, "mask_map", _mask_map(self.mask_map))
         if self.mask_threshold is not None:
             _require(
-                isinstance(self.mask_threshold, int) and 1 <= self.mask_threshold <= 255,  # noqa: PLR2004 - 8 bits
+                _is_int(self.mask_threshold, 1, IGNORE),
                 "mask-threshold must be an integer from 1 to 255",
                 self.mask_threshold,
             )
-            _require(self.mask_map is None, "mask-threshold and mask-map exclude each other", "both")
+            _require(
+                self.mask_map is None, "mask-threshold and mask-map exclude each other", "both"
+            )
         if self.size is not None:
             object.__setattr__(self, "size", _size(self.size))
 
@@ -158,7 +177,8 @@ class PixelOptions:
 
 def _mask_map(value: Any) -> tuple[tuple[int, str], ...]:
     pairs = _pairs("mask-map", value)
-    for number, _ in pairs:
+    for number, name in pairs:
+        _require(bool(name), "mask-map must name each value", value)
         _require(
             re.fullmatch(r"\d{1,5}", number) is not None and int(number) < 1 << 16,
             "mask-map must map values from 0 to 65535",
@@ -178,7 +198,9 @@ def _size(value: Any) -> tuple[int, int]:
         assert match is not None  # noqa: S101 - for the type checker
         value = (int(match[1]), int(match[2]))
     _require(
-        len(value) == 2 and all(isinstance(n, int) and 1 <= n <= 1 << 15 for n in value),  # noqa: PLR2004 - height and width
+        isinstance(value, list | tuple)
+        and len(value) == 2  # noqa: PLR2004 - height and width
+        and all(_is_int(number, 1, 1 << 15) for number in value),
         f"size must be a height and a width from 1 to {1 << 15}",
         value,
     )
@@ -224,7 +246,7 @@ class PlanOptions:
             object.__setattr__(self, "split", _shares(self.split))
         if self.shards is not None:
             _require(
-                isinstance(self.shards, int) and self.shards >= 1,
+                _is_int(self.shards, 1),
                 "shards must be at least 1",
                 self.shards,
             )
@@ -232,20 +254,26 @@ class PlanOptions:
         if self.shard_size is not None:
             object.__setattr__(self, "shard_size", _bytes(self.shard_size))
         _require(
-            isinstance(self.seed, int) and 0 <= self.seed < 1 << 63,
+            _is_int(self.seed, 0, (1 << 63) - 1),
             "seed must be an integer from 0 to 2**63 - 1",
             self.seed,
         )
 
 
+def split_name_rule(name: str) -> str:
+    """The rule that a split's name breaks, or "": shards begin with it, and readers glob it."""
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) is None:
+        return "a split's name must be letters, digits and _, beginning with a letter"
+    taken = [file for file in SIDE_FILES if file.startswith(name.lower())]
+    if taken:
+        return f"a split's name must not be how the file {taken[0]} begins (readers glob NAME*)"
+    return ""
+
+
 def _shares(value: Any) -> tuple[tuple[str, float], ...]:
     shares = []
     for name, text in _pairs("split", value):
-        _require(
-            re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) is not None,
-            "a split's name must be letters, digits and _",
-            name,
-        )
+        _require(not split_name_rule(name), split_name_rule(name), name)
         try:
             share = float(text)
         except ValueError:
@@ -310,7 +338,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         _require(
-            self.workers is None or (isinstance(self.workers, int) and self.workers >= 1),
+            self.workers is None or _is_int(self.workers, 1),
             "workers must be at least 1",
             self.workers,
         )
@@ -329,17 +357,18 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.checks.checks == "none":
-            for name in ("mask_map", "mask_threshold", "size"):
-                _require(
-                    getattr(self.pixels, name) is None,
-                    f"{name.replace('_', '-')} reads pixels, which checks none leaves unread",
-                    getattr(self.pixels, name),
-                )
-            _require(
-                self.records.schema != "raw",
-                "schema raw decodes pixels, which checks none leaves unread",
-                self.records.schema,
-            )
+            self._check_unread()
+
+    def _check_unread(self) -> None:
+        """Refuse what needs pixels."""
+        unread = "which checks none leaves unread"
+        for name in ("mask_map", "mask_threshold", "size"):
+            value = getattr(self.pixels, name)
+            _require(value is None, f"{name.replace('_', '-')} reads pixels, {unread}", value)
+        fit, choice, schema = self.pixels.mask_fit, self.source.mask_choice, self.records.schema
+        _require(fit == "error", f"mask-fit resizes masks, {unread}", fit)
+        _require(choice != "union", f"mask-choice union paints masks together, {unread}", choice)
+        _require(schema != "raw", f"schema raw decodes pixels, {unread}", schema)
 
     @classmethod
     def of(cls, **flat: Any) -> Options:

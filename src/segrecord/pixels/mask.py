@@ -1,0 +1,285 @@
+"""Mask files in, planes of values out; values to class ids; ids to the one stored encoding.
+
+What the values mean is not decided here, file by file, but once for the dataset
+(`segrecord.quality.values`): this room only reads what stands in a file and applies a
+`ValueMap`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFilter
+
+from segrecord.errors import PixelError
+from segrecord.options import IGNORE
+from segrecord.pixels import image, png, png_reader
+
+Kind = Literal["grey", "bilevel", "palette"]
+Plane = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Ids = npt.NDArray[np.uint8]
+
+ASPECT_TOLERANCE = 0.01
+"""Aspect ratios that differ by more than this share are no mere change of scale."""
+
+EDGE_RADIUS = 2
+"""Smoothing and JPEG leave odd values within 2 pixels of both sides of an edge (measured)."""
+
+
+class MaskPlane(NamedTuple):
+    """What one mask file holds."""
+
+    values: Plane
+    """(H, W); palette masks: the indices; bilevel masks: 0 and 1."""
+    kind: Kind
+    format: str
+    mode: str
+
+
+class ValueMap(NamedTuple):
+    """Which class id each mask value stands for, for the whole dataset."""
+
+    ids: tuple[tuple[int, int], ...]
+    """Pairs (value, class id or IGNORE), ascending by value."""
+    white: int
+    """Class id of the white of a bilevel mask."""
+    threshold: int | None = None
+    """Values from here on are class 1, lower ones class 0; `ids` is empty then."""
+
+    @property
+    def black(self) -> int:
+        """Class id of the black of a bilevel mask: what 0 means elsewhere."""
+        return dict(self.ids).get(0, 0)
+
+    def lut(self) -> Ids:
+        """(65536,) class id of every value; values off the map are IGNORE."""
+        table = np.full(1 << 16, IGNORE, np.uint8)
+        if self.threshold is not None:
+            table[: self.threshold] = 0
+            table[self.threshold :] = 1
+        for value, number in self.ids:
+            table[value] = number
+        return table
+
+    def apply(self, plane: MaskPlane, lut: Ids) -> Ids:
+        """The class ids (H, W) of a plane; `lut` is `self.lut()`, made once by the caller."""
+        if plane.values.dtype == np.uint16:
+            return lut[plane.values]
+        if plane.kind == "bilevel":
+            table = bytes([self.black, self.white]).ljust(256)
+        else:
+            table = lut[:256].tobytes()
+        # bytes.translate is twice as fast as NumPy's indexing.
+        translated = plane.values.tobytes().translate(table)
+        return np.frombuffer(translated, np.uint8).reshape(plane.values.shape)
+
+
+def read(data: bytes) -> MaskPlane:
+    """The values of a mask file, checked as strictly as an image.
+
+    Grey, 1-bit, palette (by index), RGB and RGBA holding grey are read; of colour, it is said
+    that it is colour. 2- and 4-bit grey is read as the numbers stored, not scaled to 255.
+
+    Raises:
+        PixelError: broken data, several frames, colour, a palette whose order says something else
+            than its greys, or an alpha channel that says something else than the colours.
+    """
+    if data.startswith(png.SIGNATURE):
+        walked, rows = png.walk_rows(data)
+        grey = png_reader.grey(walked, rows)
+        if grey is not None:  # most masks: nothing is inflated twice
+            mode = "L" if walked.colour_type == 0 else "RGB"
+            return MaskPlane(_oriented(grey, walked.orientation), "grey", "png", mode)
+    facts, opened = image.open_checked(data)
+    kind: Kind = {"1": "bilevel", "P": "palette"}.get(opened.mode, "grey")  # type: ignore[assignment]
+    if kind == "palette" and facts.format == "gif":
+        kind = "grey"
+    values = _oriented(_values(opened, facts.bit_depth, kind), facts.orientation)
+    return MaskPlane(values, kind, facts.format, opened.mode)
+
+
+def _values(opened: Image.Image, bit_depth: int, kind: Kind) -> Plane:
+    mode = opened.mode
+    if mode == "1":
+        return np.asarray(opened, dtype=np.uint8)
+    if mode == "P" and kind == "grey":
+        return _grey_of_gif(opened)
+    if mode == "P":
+        _check_palette(opened)
+        return np.asarray(opened)
+    if mode == "L":
+        plane: Ids = np.asarray(opened)
+        scale = {2: 85, 4: 17}.get(bit_depth, 1)
+        return plane // np.uint8(scale) if scale > 1 else plane
+    if mode in {"I;16", "I;16B", "I;16L", "I"}:
+        return _wide(np.asarray(opened))
+    if mode in {"RGB", "RGBA", "LA"}:
+        return _grey_of_colour(opened)
+    raise PixelError(
+        "mask-mode", f"a mask cannot be of mode {mode}", "save it as an 8-bit PNG of class ids"
+    )
+
+
+def _palette(opened: Image.Image) -> tuple[Ids, Ids]:
+    """The indices that occur, ascending, and their colours (N, 3)."""
+    colours = np.zeros((256, 3), np.uint8)
+    listed = np.array(opened.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    colours[: len(listed)] = listed
+    used = np.flatnonzero(opened.histogram()).astype(np.uint8)
+    return used, colours[used]
+
+
+def _grey_of_gif(opened: Image.Image) -> Ids:
+    """The grey levels of a GIF, which knows no grey but through a palette.
+
+    Its indices mean nothing from file to file: encoders drop the colours a picture does not use,
+    so that index 0 is black in one mask and white in the next.
+    """
+    used, colours = _palette(opened)
+    if (colours != colours[:, :1]).any():
+        raise PixelError(
+            "colour-mask",
+            "the mask is a GIF in colour, whose palette has another order in every file",
+            "save the mask as an 8-bit grey PNG in which each value is a class id",
+        )
+    levels = np.zeros(256, np.uint8)
+    levels[used] = colours[:, 0]
+    plane: Ids = levels[np.asarray(opened)]
+    return plane
+
+
+def _check_palette(opened: Image.Image) -> None:
+    """Refuse a palette of greys that does not rise: its indices turn the picture around."""
+    _, colours = _palette(opened)
+    greys = colours[:, 0].astype(np.int16)
+    falls = bool((np.diff(greys) < 0).any())
+    if (colours == colours[:, :1]).all() and falls:
+        raise PixelError(
+            "palette-order",
+            f"the palette's greys ({', '.join(map(str, greys[:6]))}) do not rise with the index, "
+            "so it is unclear whether index or grey is the class",
+            "save the mask as an 8-bit grey PNG in which each value is a class id",
+        )
+
+
+def _wide(plane: npt.NDArray[np.generic]) -> Plane:
+    low, high = int(plane.min()), int(plane.max())
+    if low < 0 or high >= 1 << 16:
+        raise PixelError(
+            "mask-values",
+            f"the mask holds values from {low} to {high}",
+            "save it as an 8-bit PNG of class ids",
+        )
+    return plane.astype(np.uint16)
+
+
+def _grey_of_colour(opened: Image.Image) -> Plane:
+    bands = opened.split()
+    colours, alpha = (bands[:-1], bands[-1]) if opened.mode[-1] == "A" else (bands, None)
+    first = colours[0].tobytes()
+    if any(band.tobytes() != first for band in colours[1:]):
+        raise _colour_error(opened)
+    plane = np.asarray(colours[0])
+    if alpha is not None:
+        _check_alpha(plane, np.asarray(alpha))
+    return plane
+
+
+def _colour_error(opened: Image.Image) -> PixelError:
+    found = opened.convert("RGB").getcolors(maxcolors=6)
+    some = ", ".join(str(colour) for _, colour in sorted(found or [], reverse=True))
+    return PixelError(
+        "colour-mask",
+        f"the mask holds colours ({some or 'more than 6'}), not grey levels",
+        "save the mask as an 8-bit grey PNG in which each value is a class id",
+    )
+
+
+def _check_alpha(plane: Plane, alpha: Plane) -> None:
+    clear = alpha != 255  # noqa: PLR2004 - opaque
+    if not clear.any():
+        return
+    if plane[clear].any() or int(plane.min()) == int(plane.max()):
+        raise PixelError(
+            "mask-alpha",
+            f"{int(clear.sum())} pixels are transparent and it is unclear whether colour or "
+            "alpha is the mask",
+            "save the mask without an alpha channel",
+        )
+
+
+def _oriented(plane: Plane, orientation: int) -> Plane:
+    return np.ascontiguousarray(image.orient(plane, orientation)) if orientation != 1 else plane
+
+
+def count_values(plane: MaskPlane) -> tuple[list[int], list[int]]:
+    """The values that occur, ascending, and the pixels of each."""
+    found = plane.values
+    low, high = int(found.min()), int(found.max())
+    lows, highs = int(np.count_nonzero(found == low)), int(np.count_nonzero(found == high))
+    if lows + highs == found.size:  # most masks: three passes beat a histogram
+        return [low, high], [lows, highs]
+    if low == high:
+        return [low], [lows]
+    if found.dtype == np.uint8:
+        counts = np.array(Image.fromarray(found).histogram())
+    else:
+        counts = np.bincount(found.ravel())
+    values = np.flatnonzero(counts)
+    return values.tolist(), counts[values].tolist()
+
+
+def edge_share(plane: MaskPlane) -> float | None:
+    """Share of the pixels between the lowest and the highest value that lie at an edge.
+
+    At an edge: within EDGE_RADIUS pixels of both the lowest and the highest value. None where
+    there are no values between, or the plane is not 8-bit grey.
+    """
+    values = plane.values
+    if plane.kind != "grey" or values.dtype != np.uint8:
+        return None
+    low, high = values.min(), values.max()
+    between = (values != low) & (values != high)
+    total = int(between.sum())
+    if not total:
+        return None
+    near = EDGE_RADIUS * 2 + 1
+    picture = Image.fromarray(values)
+    lowest = np.asarray(picture.filter(ImageFilter.MinFilter(near)))
+    highest = np.asarray(picture.filter(ImageFilter.MaxFilter(near)))
+    return int((between & (lowest == low) & (highest == high)).sum()) / total
+
+
+def paint(parts: list[Ids]) -> Ids:
+    """The parts painted over each other in their order; 0 is transparent. All (H, W) alike."""
+    canvas = parts[0]
+    for part in parts[1:]:
+        canvas = np.where(part != 0, part, canvas)
+    return canvas
+
+
+def fit(ids: Ids, height: int, width: int) -> Ids:
+    """The mask resized to (height, width) by nearest neighbour; itself where it has that size."""
+    if ids.shape == (height, width):
+        return ids
+    resized = Image.fromarray(ids).resize((width, height), Image.Resampling.NEAREST)
+    return np.asarray(resized)
+
+
+def same_aspect(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two (height, width) have one aspect ratio, to ASPECT_TOLERANCE."""
+    ratio = (size[1] * other[0]) / (size[0] * other[1])
+    return abs(ratio - 1) <= ASPECT_TOLERANCE
+
+
+def count_ids(ids: Ids) -> dict[int, int]:
+    """Pixels of each class id that occurs, ignore included."""
+    counts = Image.fromarray(ids).histogram()
+    return {number: pixels for number, pixels in enumerate(counts) if pixels}
+
+
+def encode(ids: Ids) -> bytes:
+    """The stored form of a mask: single-channel 8-bit PNG of class ids."""
+    return png.encode(ids)

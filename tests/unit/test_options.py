@@ -1,0 +1,143 @@
+"""The options: every rule, and that the message states rule and value."""
+
+import dataclasses
+
+import pytest
+
+from segrecord.errors import UsageError
+from segrecord.options import GROUPS, SIDE_FILES, Options, split_name_rule
+
+BAD = [
+    ({"shards": 0}, "shards must be at least 1, got 0"),
+    ({"shards": True}, "shards must be at least 1, got True"),
+    ({"shards": 2.0}, "shards must be at least 1, got 2.0"),
+    ({"shards": 2, "shard_size": "1MB"}, "shards and shard-size exclude each other, got 'both'"),
+    ({"shard_size": "big"}, "shard-size must read like 128MB or 128MiB, got 'big'"),
+    ({"shard_size": "3 XB"}, "shard-size must read like 128MB or 128MiB, got '3 XB'"),
+    ({"shard_size": 0}, "shard-size must be at least 1 byte, got 0"),
+    ({"shard_size": -5}, "shard-size must read like 128MB or 128MiB, got -5"),
+    ({"seed": -1}, "seed must be an integer from 0 to 2**63 - 1, got -1"),
+    ({"seed": 1 << 63}, f"seed must be an integer from 0 to 2**63 - 1, got {1 << 63}"),
+    ({"seed": 1.0}, "seed must be an integer from 0 to 2**63 - 1, got 1.0"),
+    ({"split": "train"}, "split must read like a=b,c=d, got 'train'"),
+    ({"split": "train="}, "split must read like a=b,c=d, got 'train='"),
+    ({"split": 0.8}, "split must read like a=b,c=d or be pairs, got 0.8"),
+    ({"split": [("train", 0.5, 1)]}, "split must read like a=b,c=d or be pairs, got [("),
+    ({"split": "train=x"}, "the share of split train must be over 0 and at most 1, got 'x'"),
+    ({"split": "train=nan"}, "the share of split train must be over 0 and at most 1, got 'nan'"),
+    ({"split": "train=0,val=1"}, "the share of split train must be over 0 and at most 1, got '0'"),
+    ({"split": "train=1.5"}, "the share of split train must be over 0 and at most 1, got '1.5'"),
+    ({"split": "train=0.5,val=0.4"}, "the shares of split must add up to 1, got 0.9"),
+    ({"split": "a=0.5,a=0.5"}, "split must name each split once, got 'a=0.5,a=0.5'"),
+    ({"split": "../up=1"}, "a split's name must be letters, digits and _, beginning with"),
+    ({"split": "9=1"}, "a split's name must be letters, digits and _, beginning with"),
+    ({"split": "image=1"}, "must not be how the file image-class begins (readers glob NAME*)"),
+    ({"split": "r=1"}, "must not be how the file readme begins (readers glob NAME*), got 'r'"),
+    ({"mask_map": "0"}, "mask-map must read like a=b,c=d, got '0'"),
+    ({"mask_map": 7}, "mask-map must read like a=b,c=d or be pairs, got 7"),
+    ({"mask_map": "-1=a"}, "mask-map must map values from 0 to 65535, got '-1'"),
+    ({"mask_map": "65536=a"}, "mask-map must map values from 0 to 65535, got '65536'"),
+    ({"mask_map": "x=a"}, "mask-map must map values from 0 to 65535, got 'x'"),
+    ({"mask_map": "0=a,0=b"}, "mask-map must name each value once, got '0=a,0=b'"),
+    ({"mask_map": {0: ""}}, "mask-map must name each value, got {0: ''}"),
+    ({"mask_map": "0=ignore"}, "mask-map must name 1 to 255 classes, got 0"),
+    (
+        {"mask_map": {n: f"c{n}" for n in range(256)}},
+        "mask-map must name 1 to 255 classes, got 256",
+    ),
+    ({"mask_threshold": 0}, "mask-threshold must be an integer from 1 to 255, got 0"),
+    ({"mask_threshold": 256}, "mask-threshold must be an integer from 1 to 255, got 256"),
+    ({"mask_threshold": 1.5}, "mask-threshold must be an integer from 1 to 255, got 1.5"),
+    (
+        {"mask_threshold": 9, "mask_map": "0=a"},
+        "mask-threshold and mask-map exclude each other, got 'both'",
+    ),
+    ({"mask_fit": "crop"}, "mask-fit must be one of error, resize, resize-any, got 'crop'"),
+    ({"size": "512"}, "size must read like 512x512 (height x width), got '512'"),
+    ({"size": 512}, "size must be a height and a width from 1 to 32768, got 512"),
+    ({"size": "0x5"}, "size must be a height and a width from 1 to 32768, got (0, 5)"),
+    ({"size": (5, 40000)}, "size must be a height and a width from 1 to 32768, got (5, 40000)"),
+    ({"size": (5,)}, "size must be a height and a width from 1 to 32768, got (5,)"),
+    ({"checks": "some"}, "checks must be one of full, basic, none, got 'some'"),
+    ({"checks": None}, "checks must be one of full, basic, none, got None"),
+    ({"on_error": "go"}, "on-error must be one of stop, quarantine, got 'go'"),
+    ({"unlabelled": "no"}, "unlabelled must be one of error, keep, got 'no'"),
+    ({"mask_choice": "last"}, "mask-choice must be one of first, union, got 'last'"),
+    ({"schema": "coco"}, "schema must be one of deeplab, plain, raw, tfds, got 'coco'"),
+    ({"missing_mask": "x"}, "missing-mask must be one of empty, ignore, zeros, omit, error, got"),
+    ({"compression": "lz4"}, "compression must be one of none, gzip, zlib, got 'lz4'"),
+    ({"one_hot": True}, "one-hot masks need the schema raw, got 'deeplab'"),
+    ({"workers": 0}, "workers must be at least 1, got 0"),
+    ({"workers": False}, "workers must be at least 1, got False"),
+    ({"keep_columns": "age,age"}, "keep-columns must name each column once, got 'age,age'"),
+    ({"checks": "none", "mask_map": "0=a"}, "mask-map reads pixels, which checks none leaves"),
+    ({"checks": "none", "mask_threshold": 9}, "mask-threshold reads pixels, which checks none"),
+    ({"checks": "none", "size": "2x2"}, "size reads pixels, which checks none leaves unread"),
+    ({"checks": "none", "schema": "raw"}, "schema raw decodes pixels, which checks none leaves"),
+    ({"checks": "none", "mask_fit": "resize"}, "mask-fit resizes masks, which checks none leaves"),
+    ({"checks": "none", "mask_choice": "union"}, "mask-choice union paints masks together, which"),
+]
+
+
+@pytest.mark.parametrize(("flat", "message"), BAD, ids=lambda value: str(value)[:40])
+def test_a_bad_value_is_refused_with_rule_and_value(flat, message):
+    with pytest.raises(UsageError) as raised:
+        Options.of(**flat)
+    assert message in str(raised.value)
+
+
+def test_every_option_with_a_rule_has_a_bad_value_above():
+    free = {"root", "metadata", "image_column", "mask_column", "label_column", "group_column"}
+    free |= {"split_column", "key_column", "classes", "rest_class", "facts", "overwrite"}
+    names = {option.name for kind in GROUPS.values() for option in dataclasses.fields(kind)}
+    assert names - free == {name for flat, _ in BAD for name in flat}
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_one():
+    with pytest.raises(UsageError, match=r"there is no option 'shard'; did you mean shards\?"):
+        Options.of(shard=3)
+    with pytest.raises(UsageError, match=r"there is no option 'qqqqq'$"):
+        Options.of(qqqqq=1)
+
+
+def test_texts_and_python_values_mean_the_same():
+    by_text = Options.of(
+        split="train=0.75, val=0.25", mask_map="0=bg, 255=lung", size="4x6", keep_columns="a, b"
+    )
+    by_value = Options.of(
+        split={"train": 0.75, "val": 0.25},
+        mask_map=[(0, "bg"), (255, "lung")],
+        size=[4, 6],
+        keep_columns=["a", "b"],
+    )
+    assert by_text == by_value
+    assert by_text.pixels.size == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("128MB", 128_000_000), ("2MiB", 2 << 20), ("1.5 kB", 1500), (77, 77), ("3gib", 3 << 30)],
+)
+def test_sizes_are_decimal_unless_they_say_binary(text, size):
+    assert Options.of(shard_size=text).plan.shard_size == size
+
+
+def test_the_default_of_missing_masks_follows_the_schema():
+    assert Options.of(schema="plain").records.missing_mask == "empty"
+    assert Options.of(schema="raw").records.missing_mask == "ignore"
+
+
+def test_class_names_follow_the_order_of_the_map_without_ignore():
+    pixels = Options.of(mask_map="255=lung,0=background,127=ignore,9=lung").pixels
+    assert pixels.mask_class_names == ("lung", "background")
+
+
+def test_options_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Options().plan.seed = 3
+
+
+def test_the_usual_split_names_are_free():
+    for name in ("train", "val", "test", "validation", "fold_1", "holdout"):
+        assert split_name_rule(name) == ""
+    assert all(split_name_rule(name.split("_")[0].split("-")[0]) for name in SIDE_FILES)
