@@ -1,0 +1,251 @@
+"""A folder in, samples out: images, masks, classes and splits, and the words to say so."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from segrecord.errors import Finding, SourceError
+from segrecord.sources.layout import File, Layout, lay_out
+from segrecord.sources.understood import (
+    FEW,
+    Sample,
+    Understood,
+    checked_path,
+    choose_masks,
+    duplicate_key,
+    few,
+    nfc,
+    nonzero,
+    samples_table,
+    shown,
+    without_mask,
+)
+from segrecord.sources.walk import Walk, walk
+
+if TYPE_CHECKING:
+    from segrecord.options import SourceOptions
+    from segrecord.sources.roles import Seat
+
+_MOST_SINGLE = 10
+"""Up to so many folders of a single image each may be classes; more are patients or cases."""
+
+
+def understand_folder(source: str, options: SourceOptions) -> Understood:
+    """The samples of a folder.
+
+    Findings: mask-without-image, several-masks, duplicate-key, image-without-mask,
+    file-beside-images, name-not-unicode, unreadable-folder.
+
+    Raises:
+        SourceError: the folder holds no images.
+    """
+    found = walk(checked_path(source))
+    layout = lay_out(found.images)
+    if not layout.images:
+        raise SourceError(_nothing(source, found, layout))
+    classes = _classes(layout)
+    samples, findings = _samples(source, layout, classes, options, found.passed_over)
+    found.passed_over["SegmentationObject"] += layout.instances
+    return Understood(
+        samples_table(samples),
+        (*found.findings, *findings, *without_mask(samples)),
+        _sentence(layout, classes),
+        nonzero(found.passed_over),
+        tuple(_hints(source, found, layout, classes)),
+    )
+
+
+def _classes(layout: Layout) -> tuple[str, ...]:
+    """The class folders, sorted; none unless there are at least two and they may be classes."""
+    sizes = _label_sizes(layout)
+    if len(sizes) < 2 or _are_cases(sizes):  # noqa: PLR2004 - one class tells nothing apart
+        return ()
+    return tuple(sorted(sizes))
+
+
+def _label_sizes(layout: Layout) -> Counter[str]:
+    """How many images each folder holds that could be a class."""
+    labels = (layout.seats[file.folder].label for file in layout.images)
+    return Counter(nfc(label) for label in labels if label)
+
+
+def _are_cases(sizes: Counter[str]) -> bool:
+    return len(sizes) > _MOST_SINGLE and max(sizes.values()) == 1
+
+
+def _samples(
+    source: str,
+    layout: Layout,
+    classes: tuple[str, ...],
+    options: SourceOptions,
+    passed_over: Counter[str],
+) -> tuple[list[Sample], list[Finding]]:
+    masks, findings = _masks_of_images(source, layout)
+    by_key: dict[str, list[int]] = {}
+    for number, file in enumerate(layout.images):
+        by_key.setdefault(file.key, []).append(number)
+    samples = []
+    for key, numbers in by_key.items():
+        if len(numbers) > 1:
+            files = [_joined(source, layout.images[number]) for number in numbers]
+            fix = "rename all but one of the files, or move what is no image away"
+            findings.append(duplicate_key(key, files, fix))
+            continue
+        file = layout.images[numbers[0]]
+        seat = layout.seats[file.folder]
+        chosen, several = choose_masks(
+            key, masks.get(numbers[0], ()), options.mask_choice, passed_over
+        )
+        findings += several
+        labels = (nfc(seat.label),) if classes and seat.label else ()
+        samples.append(Sample(key, _joined(source, file), chosen, labels, split=seat.split))
+    if layout.beside:
+        findings.append(_beside(source, layout))
+    return samples, findings
+
+
+def _masks_of_images(
+    source: str, layout: Layout
+) -> tuple[dict[int, tuple[str, ...]], list[Finding]]:
+    """The masks of each image by its number, shortest name first (`x_mask` before `x_mask_1`)."""
+    masks: dict[int, list[str]] = {}
+    findings = []
+    for file, match in zip(layout.masks, layout.matches, strict=True):
+        keys = {layout.images[number].key for number in match.images}
+        if len(keys) != 1:
+            findings.append(_orphan(source, file, sorted(keys)))
+        for number in match.images if len(keys) == 1 else ():
+            masks.setdefault(number, []).append(_joined(source, file))
+    ordered = {
+        number: tuple(sorted(paths, key=lambda path: (len(path), path)))
+        for number, paths in masks.items()
+    }
+    return ordered, findings
+
+
+def _orphan(source: str, file: File, keys: list[str]) -> Finding:
+    if keys:
+        message = f"the mask fits {len(keys)} images equally well: {few(keys)}"
+    else:
+        message = "no image has the name of this mask, with or without a suffix such as _mask"
+    return Finding(
+        "error",
+        "mask-without-image",
+        "",
+        _joined(source, file),
+        message,
+        "add its image, move the mask away, or list the pairs in a CSV (image_path,mask_path) "
+        "and build from that",
+    )
+
+
+def _beside(source: str, layout: Layout) -> Finding:
+    return Finding(
+        "warning",
+        "file-beside-images",
+        "",
+        _joined(source, layout.beside[0]),
+        f"{len(layout.beside)} files beside the folders of images and masks are not taken: "
+        f"{few(file.path for file in layout.beside)}",
+        "move them into the folder of images if they belong to the set",
+    )
+
+
+def _joined(source: str, file: File) -> str:
+    return os.path.join(source, file.path)  # noqa: PTH118 - text, in a hot loop
+
+
+def _sentence(layout: Layout, classes: tuple[str, ...]) -> str:
+    """What was understood, for a person to agree with."""
+    folders = {folder: _shown_folder(seat, classes) for folder, seat in layout.seats.items()}
+    pairs: Counter[str] = Counter()
+    for file, match in zip(layout.masks, layout.matches, strict=True):
+        if len(match.images) == 1:
+            image = folders[layout.images[match.images[0]].folder] + match.image_pattern
+            mask = folders[file.folder] + match.mask_pattern + os.path.splitext(file.path)[1]  # noqa: PTH122 - text
+            pairs[f"{image} with {mask}"] += 1
+    if pairs:
+        more = f" and {len(pairs) - FEW} more ways" if len(pairs) > FEW else ""
+        text = (
+            "paired "
+            + ", ".join(
+                name if len(pairs) == 1 else f"{name} ({count})"
+                for name, count in pairs.most_common(FEW)
+            )
+            + more
+        )
+    else:
+        places = sorted({folders[file.folder] for file in layout.images})
+        text = f"images {few(place + 'X' for place in places)}, none with a mask"
+    if classes:
+        text += f"; class = folder name ({few(classes)})"
+    splits = {layout.seats[file.folder].split for file in layout.images} - {None}
+    return text + (f"; split = folder name ({', '.join(sorted(map(str, splits)))})" * bool(splits))
+
+
+def _shown_folder(seat: Seat, classes: tuple[str, ...]) -> str:
+    text = seat.shown.replace("{split}", "SPLIT")
+    return text.replace("{class}", "CLASS" if classes else "*")
+
+
+def _hints(source: str, found: Walk, layout: Layout, classes: tuple[str, ...]) -> list[str]:
+    hints = []
+    unpaired = len(layout.matches) > layout.pairs or (not layout.masks and not classes)
+    for table in found.tables[:FEW]:
+        path = os.path.join(source, table)  # noqa: PTH118 - text
+        if unpaired:
+            hints.append(
+                f"{shown(table)} lies in the folder; if it lists the pairs, run: "
+                f"segrecord build {shown(path)} OUT"
+            )
+        if not classes:
+            hints.append(
+                f"{shown(table)} lies in the folder; if it gives the classes, pass "
+                f"--metadata {shown(path)}"
+            )
+    return hints + _hints_on_folders(layout, classes)
+
+
+def _hints_on_folders(layout: Layout, classes: tuple[str, ...]) -> list[str]:
+    hints = []
+    below = {
+        seat.place[-1]
+        for seat in layout.seats.values()
+        if seat.role == "image" and seat.place and not seat.label
+    }
+    if not classes and len(below) > 1:
+        hints.append(
+            f"the folders below the images ({few(sorted(below))}) are not taken for classes; if "
+            "they are, write the pairs with segrecord scan --write-samples and fill in class"
+        )
+    sizes = _label_sizes(layout)
+    if len(sizes) > 1 and max(sizes.values()) == 1:
+        taken = "for classes" if classes else "for patients or cases, not for classes"
+        hints.append(
+            f"each of {len(sizes)} folders holds a single image; they are taken {taken}; if that "
+            "is wrong, build from a CSV (image_path,mask_path,class)"
+        )
+    if not layout.pairs and len(layout.masks) > 2 * len(layout.images):
+        hints.append(
+            "there are many more masks than images and none pairs by name: masks of one object "
+            "each have to be merged before"
+        )
+    return hints
+
+
+def _nothing(source: str, found: Walk, layout: Layout) -> str:
+    if layout.masks:
+        return (
+            f"{source} holds {len(layout.masks)} files in folders of masks and no images "
+            f"(for example {shown(layout.masks[0].path)}); pass the folder above, which holds both"
+        )
+    kinds = ", ".join(
+        f"{count} {kind or 'without extension'}"
+        for kind, count in found.extensions.most_common(FEW)
+    )
+    return (
+        f"{source} holds no images (.png, .jpg, .bmp, .gif, .tif, .webp, .ppm were looked for); "
+        f"there lie {kinds or 'no files'}"
+    )

@@ -1,0 +1,84 @@
+"""Class, group, split and kept columns of a table's rows, for listings and metadata alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from segrecord.errors import Finding, SourceError
+from segrecord.sources.columns import Columns, is_on, split_name
+from segrecord.sources.understood import shown
+
+if TYPE_CHECKING:
+    from segrecord.options import SourceOptions
+    from segrecord.sources.tabular import Grid
+
+
+class Values(NamedTuple):
+    """What one row says beyond image and mask."""
+
+    labels: tuple[str, ...]
+    group: str | None
+    split: str | None
+    meta: tuple[str | None, ...]
+
+
+def check_rest_class(grid: Grid, columns: Columns, options: SourceOptions) -> None:
+    """Refuse --rest-class where it could do nothing.
+
+    Raises:
+        SourceError: the table has no one-hot columns.
+    """
+    if options.rest_class is not None and not columns.one_hot:
+        raise SourceError(
+            f"--rest-class {options.rest_class} needs one-hot class columns (0 and 1); "
+            f"{grid.name} has "
+            + (f"the class column {shown(columns.label)}" if columns.label else "none")
+        )
+
+
+def read_values(
+    grid: Grid, columns: Columns, options: SourceOptions, position: int, key: str
+) -> tuple[Values, list[Finding]]:
+    """The values of the row at this position, and what is wrong with its class.
+
+    Findings: several-classes, no-class.
+    """
+    labels, findings = _labels(grid, columns, options, position, key)
+    values = Values(
+        labels,
+        _text(grid, columns.group, position, columns),
+        split_name(_text(grid, columns.split, position, columns)),
+        tuple(_text(grid, name, position, columns) for name in options.keep_columns),
+    )
+    return values, findings
+
+
+def _text(grid: Grid, column: str | None, position: int, columns: Columns) -> str | None:
+    """A cell without the blanks around it, which segrecord's own listings mean."""
+    cell = grid.columns[column][position] if column is not None else None
+    if cell is None or columns.own:
+        return cell
+    return cell.strip() or None
+
+
+def _labels(
+    grid: Grid, columns: Columns, options: SourceOptions, position: int, key: str
+) -> tuple[tuple[str, ...], list[Finding]]:
+    if not columns.one_hot:
+        label = _text(grid, columns.label, position, columns)
+        return ((label,) if label else ()), []
+    states = {name: is_on(grid.columns[name][position]) for name in columns.one_hot}
+    on = tuple(name for name, state in states.items() if state)
+    if len(on) == 1:
+        return on, []
+    if len(on) > 1:
+        message = f"{len(on)} class columns are set: {', '.join(map(shown, on))}"
+        fix = "leave one of them set, or name the column of the class with --label-column"
+        return (), [Finding("error", "several-classes", key, grid.row(position), message, fix)]
+    if all(state is None for state in states.values()):
+        return (), []
+    if options.rest_class is not None:
+        return (options.rest_class,), []
+    message = f"none of the class columns is set: {', '.join(map(shown, columns.one_hot))}"
+    fix = "pass --rest-class NAME to say what such rows are"
+    return (), [Finding("error", "no-class", key, grid.row(position), message, fix)]

@@ -1,0 +1,272 @@
+"""Tables that people keep: CSV, TSV, Parquet, Arrow, XLSX and data frames, read as plain text.
+
+No reader may guess types: a class "007" or "1.0" stays as it is written.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from segrecord.errors import SourceError
+from segrecord.sources.understood import few, shown
+from segrecord.sources.walk import TABLE_EXTENSIONS, extension
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+Cells = list[str | None]
+
+_SEPARATORS = ",;\t|"
+_EXCEL_EXTRA = "pip install 'segrecord[excel]'"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as text."""
+
+    name: str
+    """What messages call it: the file's name."""
+    path: str
+    """The file, or "" for a data frame."""
+    columns: dict[str, Cells]
+    """The cells by column; null where a cell is empty."""
+    rows: list[int]
+    """The number of each row as its owner counts: from 2 below a header, else from 0."""
+    blank: int = 0
+    """Rows passed over since all their cells are empty."""
+
+    def row(self, position: int) -> str:
+        """What a finding calls this row: "index.csv row 17"."""
+        return f"{self.name} row {self.rows[position]}"
+
+    def column(self, name: str, option: str) -> str:
+        """The name, once it is known to be a column.
+
+        Raises:
+            SourceError: there is no such column; the message lists those there are.
+        """
+        if name not in self.columns:
+            raise SourceError(
+                f"{self.name} has no column {shown(name)} for {option}; its columns are "
+                f"{', '.join(map(shown, self.columns))}"
+            )
+        return name
+
+
+def is_table(path: str) -> bool:
+    """Whether the name ends like a table's."""
+    return extension(path) in TABLE_EXTENSIONS
+
+
+def read_grid(path: str) -> Grid:
+    """The table in this file; XLSX gives its first sheet.
+
+    Raises:
+        SourceError: it cannot be read, or has no header or no rows.
+    """
+    kind = extension(path)
+    if kind == ".xlsx":
+        return _with_header(path, _xlsx_rows(path))
+    if kind in {".csv", ".tsv"}:
+        return _with_header(path, _text_rows(path, kind))
+    if kind in {".parquet", ".arrow", ".feather"}:
+        return _arrow_grid(os.path.basename(path), path, _arrow_table(path, kind))  # noqa: PTH119 - text
+    raise SourceError(
+        f"{path} is no table that segrecord reads; it takes "
+        f"{', '.join(sorted(TABLE_EXTENSIONS))} files"
+    )
+
+
+def frame_grid(frame: Any) -> Grid:
+    """A data frame (pandas, polars, Arrow) as a grid; rows are counted from 0.
+
+    Raises:
+        SourceError: it cannot be read as an Arrow table.
+    """
+    return _arrow_grid("the data frame", "", arrow_table(frame))
+
+
+def arrow_table(frame: Any) -> pa.Table:
+    """The Arrow table of an object with `__arrow_c_stream__`.
+
+    Raises:
+        SourceError: its columns cannot be converted.
+    """
+    try:
+        return frame if isinstance(frame, pa.Table) else pa.table(frame)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise SourceError(f"the data frame cannot be read as an Arrow table: {error}") from error
+
+
+def _text_rows(path: str, kind: str) -> Iterator[Sequence[str]]:
+    text = _decoded(path)
+    header = text.split("\n", 1)[0]
+    separator = "\t" if kind == ".tsv" else _separator(header)
+    # Not text.splitlines(): it also splits at the form feeds and line separators within cells.
+    lines = csv.reader(_lines(text), delimiter=separator, strict=True)
+    try:
+        yield from lines
+    except csv.Error as error:
+        raise SourceError(f"{path} line {lines.line_num} is no valid CSV: {error}") from error
+
+
+def _lines(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        yield text[start:end]
+        start = end
+
+
+def _decoded(path: str) -> str:
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data:
+        raise SourceError(f"{path} is not UTF-8 text (UTF-16?); save it as CSV UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceError(
+            f"{path} is not UTF-8 text (byte {error.start}); save it as CSV UTF-8"
+        ) from error
+    return text if "\n" in text or "\r" not in text else text.replace("\r", "\n")
+
+
+def _separator(header: str) -> str:
+    """The separator that occurs most in the header outside quotes; a comma if none does."""
+    bare = "".join(header.split('"')[::2])
+    return max(_SEPARATORS, key=bare.count)
+
+
+def _xlsx_rows(path: str) -> Iterator[Sequence[str]]:
+    try:
+        import openpyxl  # noqa: PLC0415 - an extra, and slow to import
+    except ImportError as error:
+        raise SourceError(f"{path} needs the extra excel: {_EXCEL_EXTRA}") from error
+    try:
+        with warnings.catch_warnings():
+            # Styles and extensions that openpyxl does not know change no cell.
+            warnings.simplefilter("ignore")
+            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+            rows = [[_cell(value) for value in row] for row in book.worksheets[0].values]
+            book.close()
+    except Exception as error:
+        # openpyxl raises whatever zip, XML and its own code raise on a damaged file.
+        raise SourceError(f"{path} cannot be read as XLSX: {error}") from error
+    yield from rows
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
+def _with_header(path: str, rows: Iterable[Sequence[str]]) -> Grid:
+    """The grid of rows whose first is the header; row numbers are those of a spreadsheet."""
+    name = os.path.basename(path)  # noqa: PTH119 - text
+    numbered = iter(enumerate(rows, 1))
+    _, header = next(numbered, (1, ()))
+    titles = [title.strip() for title in header]
+    named = [title for title in titles if title]
+    if not named:
+        raise SourceError(f"{path} is empty: a table needs a header line with its columns' names")
+    twice = sorted({title for title in named if named.count(title) > 1})
+    if twice:
+        raise SourceError(f"{name} has two columns called {few(twice)}; rename one")
+    body, numbers, blank = [], [], 0
+    for number, row in numbered:
+        if not any(cell.strip() for cell in row):
+            blank += 1
+            continue
+        if len(row) > len(titles) and any(cell.strip() for cell in row[len(titles) :]):
+            raise SourceError(
+                f"{name} row {number} has {len(row)} cells, its header {len(titles)}; put cells "
+                "that hold the separator in quotes"
+            )
+        body.append(row)
+        numbers.append(number)
+    if not body:
+        raise SourceError(f"{name} has a header and no rows")
+    columns = {
+        title: [row[i] or None if i < len(row) else None for row in body]
+        for i, title in enumerate(titles)
+        if title
+    }
+    return Grid(name, path, columns, numbers, blank)
+
+
+def _arrow_table(path: str, kind: str) -> pa.Table:
+    try:
+        table = _parquet(path) if kind == ".parquet" else _ipc(Path(path).read_bytes())
+        # Arrow trusts the offsets in a file; following damaged ones ends the process.
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        raise SourceError(f"{path} cannot be read as {kind[1:]}: {error}") from error
+    return table
+
+
+def _parquet(path: str) -> pa.Table:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import, seldom needed
+
+    return pq.read_table(path)
+
+
+def _ipc(data: bytes) -> pa.Table:
+    try:
+        return pa.ipc.open_file(pa.BufferReader(data)).read_all()
+    except pa.ArrowInvalid:
+        return pa.ipc.open_stream(pa.BufferReader(data)).read_all()
+
+
+def _arrow_grid(name: str, path: str, table: pa.Table) -> Grid:
+    columns = {}
+    for field in table.schema:
+        cells = _cells(name, table, field)
+        if cells is not None:
+            columns[field.name] = cells
+    if not columns:
+        raise SourceError(f"{name} has no columns that hold text or numbers")
+    if not table.num_rows:
+        raise SourceError(f"{name} has columns and no rows")
+    full = [any(cells) for cells in zip(*columns.values(), strict=True)]
+    numbers = [i for i, some in enumerate(full) if some]
+    if len(numbers) < len(full):
+        columns = {title: [cells[i] for i in numbers] for title, cells in columns.items()}
+    return Grid(name, path, columns, numbers, len(full) - len(numbers))
+
+
+def _cells(name: str, table: pa.Table, field: pa.Field) -> Cells | None:
+    """The column as text; None where it holds lists, bytes or structures."""
+    if table.schema.names.count(field.name) > 1:
+        raise SourceError(f"{name} has two columns called {shown(field.name)}; rename one")
+    column, kind = table.column(field.name), field.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_floating(kind):
+        # Arrow writes 1.0 as "1", which another table may call another class.
+        return [None if _missing(value) else str(value) for value in column.to_pylist()]
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return None
+    try:
+        text: Cells = pc.cast(column, pa.large_string()).to_pylist()
+    except pa.ArrowException:
+        return None
+    return [cell or None for cell in text]
+
+
+def _missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)

@@ -1,0 +1,453 @@
+"""Folders: what is paired with what, what is passed over, and what is said about the rest."""
+
+import os
+import sys
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from segrecord.errors import SourceError
+from segrecord.options import SourceOptions
+from segrecord.sources.source import understand
+
+DEFAULT = SourceOptions()
+
+
+def make(folder, *paths):
+    for path in paths:
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"")
+    return str(folder)
+
+
+def pairs(found):
+    """Key -> names of the masks."""
+    return {
+        row["key"]: [Path(part["source"]).name for part in row["mask"]]
+        for row in found.samples.to_pylist()
+    }
+
+
+def labels(found):
+    return {row["key"]: row["labels"] for row in found.samples.to_pylist()}
+
+
+def splits(found):
+    return {row["key"]: row["split"] for row in found.samples.to_pylist()}
+
+
+def codes(found):
+    return [finding.code for finding in found.findings]
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("images", "masks"),
+        ("images", "labels"),
+        ("img", "annotations"),
+        ("Images", "GroundTruth"),
+        ("JPEGImages", "SegmentationClass"),
+        ("scans", "seg"),
+        ("X", "y"),
+        ("photos 2020", "masks"),  # told by its neighbour
+        ("HAM10000_images_part_1", "HAM10000_segmentations_lesion_tschandl"),
+        ("ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth"),
+        ("imagesTr", "labelsTr"),
+        ("CXR_png", "leftMask"),
+    ],
+)
+def test_folders_of_images_and_masks_are_told_by_their_names(tmp_path, images, masks):
+    found = understand(make(tmp_path, f"{images}/a.jpg", f"{masks}/a.png"), DEFAULT)
+    assert pairs(found) == {f"{images}/a": ["a.png"]}
+    assert found.findings == ()
+    assert found.sentence.startswith(f"paired {images}/X with {masks}/X.png")
+    assert labels(found) == {f"{images}/a": []}
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("a", "a_segmentation"),
+        ("a", "a-mask"),
+        ("a", "a_lesion"),
+        ("a", "a.gt"),
+        ("a", "a label"),
+        ("a", "a_MASK"),
+        ("a", "a__mask"),
+        ("a", "a_segmentation_mask"),
+        ("a", "mask_a"),
+        ("a", "a_mask_1"),
+        ("a_sat", "a_mask"),
+        ("image_01", "mask_01"),
+        ("a_leftImg8bit", "a_gtFine"),
+    ],
+)
+@pytest.mark.parametrize("folders", [("", ""), ("images/", "masks/")])
+def test_a_suffix_or_prefix_on_either_side_still_pairs(tmp_path, folders, image, mask):
+    source = make(tmp_path, f"{folders[0]}{image}.jpg", f"{folders[1]}{mask}.png")
+    found = understand(source, DEFAULT)
+    assert pairs(found) == {folders[0] + image: [mask + ".png"]}
+    assert found.findings == ()
+
+
+def test_the_sentence_says_how_the_pairs_were_told(tmp_path):
+    source = make(tmp_path, "images/1.png", "masks/1_mask.png", "images/2.png", "masks/2_mask.png")
+    assert understand(source, DEFAULT).sentence == "paired images/X with masks/X_mask.png"
+
+
+def test_class_folders_with_images_directly_in_them_give_the_class(tmp_path):
+    source = make(
+        tmp_path, "benign/1.png", "benign/1_mask.png", "normal/1.png", "normal/1_mask.png"
+    )
+    found = understand(source, DEFAULT)
+    assert labels(found) == {"benign/1": ["benign"], "normal/1": ["normal"]}
+    assert pairs(found) == {"benign/1": ["1_mask.png"], "normal/1": ["1_mask.png"]}
+    assert found.sentence == (
+        "paired CLASS/X with CLASS/X_mask.png; class = folder name (benign, normal)"
+    )
+
+
+def test_class_folders_with_images_and_masks_below_give_two_samples_of_one_name(tmp_path):
+    classes = ("COVID", "Normal")
+    files = [f"{c}/{role}/1.png" for c in classes for role in ("images", "masks")]
+    found = understand(make(tmp_path, *files, "COVID.metadata.xlsx"), DEFAULT)
+    assert labels(found) == {"COVID/images/1": ["COVID"], "Normal/images/1": ["Normal"]}
+    masks = [row["mask"][0]["source"] for row in found.samples.to_pylist()]
+    assert masks == [str(tmp_path / c / "masks" / "1.png") for c in classes]
+    assert found.passed_over == {"other files": 1}
+
+
+def test_one_folder_is_no_class(tmp_path):
+    found = understand(make(tmp_path, "benign/1.png", "benign/2.png"), DEFAULT)
+    assert labels(found) == {"benign/1": [], "benign/2": []}
+
+
+def test_class_folders_are_found_below_a_folder_that_holds_everything(tmp_path):
+    found = understand(make(tmp_path, "BUSI_with_GT/a/1.png", "BUSI_with_GT/b/1.png"), DEFAULT)
+    assert labels(found) == {"BUSI_with_GT/a/1": ["a"], "BUSI_with_GT/b/1": ["b"]}
+
+
+def test_a_few_folders_of_one_image_each_are_classes_and_many_are_cases(tmp_path):
+    few = understand(make(tmp_path / "few", "a/1.png", "b/1.png"), DEFAULT)
+    assert labels(few) == {"a/1": ["a"], "b/1": ["b"]}
+    assert any("2 folders" in hint and "for classes" in hint for hint in few.hints)
+    many = understand(make(tmp_path / "many", *(f"p{n}/1.png" for n in range(11))), DEFAULT)
+    assert set(map(tuple, labels(many).values())) == {()}
+    assert any("11 folders" in hint and "not for classes" in hint for hint in many.hints)
+
+
+def test_lesion_folders_of_ph2_are_masks(tmp_path):
+    files = [f"PH2 images/{c}/{c}{end}" for c in ("IMD002", "IMD003")
+             for end in (f"_Dermoscopic_Image/{c}.bmp", f"_lesion/{c}_lesion.bmp")]  # fmt: skip
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert list(pairs(found).values()) == [["IMD002_lesion.bmp"], ["IMD003_lesion.bmp"]]
+
+
+def test_class_folders_whose_names_speak_of_masks_stay_classes(tmp_path):
+    found = understand(make(tmp_path, "with_mask/1.png", "without_mask/1.png"), DEFAULT)
+    assert labels(found) == {"with_mask/1": ["with_mask"], "without_mask/1": ["without_mask"]}
+
+
+def test_class_folders_whose_names_speak_of_images_stay_classes(tmp_path):
+    found = understand(make(tmp_path, "normal_images/1.png", "sick_images/1.png"), DEFAULT)
+    assert list(labels(found).values()) == [["normal_images"], ["sick_images"]]
+
+
+def test_folders_below_the_images_are_no_classes_and_a_hint_says_so(tmp_path):
+    files = ["images/a/1.png", "images/b/1.png", "masks/a/1.png", "masks/b/1.png"]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert pairs(found) == {"images/a/1": ["1.png"], "images/b/1": ["1.png"]}
+    assert labels(found) == {"images/a/1": [], "images/b/1": []}
+    assert any("a, b" in hint and "--write-samples" in hint for hint in found.hints)
+
+
+@pytest.mark.parametrize(
+    ("folder", "split"),
+    [
+        ("train", "train"),
+        ("Training", "train"),
+        ("valid", "val"),
+        ("VAL", "val"),
+        ("validation", "val"),
+        ("test", "test"),
+        ("testing", "test"),
+    ],
+)
+def test_split_folders_fix_the_split_and_are_no_classes(tmp_path, folder, split):
+    files = [f"{folder}/images/1.png", f"{folder}/masks/1.png", "other/images/1.png"]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert splits(found) == {f"{folder}/images/1": split, "other/images/1": None}
+
+
+def test_splits_stand_above_classes_and_masks_pair_within_their_split(tmp_path):
+    files = [
+        f"{s}/{c}/{r}/1.png"
+        for s in ("train", "test")
+        for c in ("a", "b")
+        for r in ("images", "masks")
+    ]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    rows = found.samples.to_pylist()
+    assert [(row["split"], row["labels"]) for row in rows] == [
+        ("test", ["a"]), ("test", ["b"]), ("train", ["a"]), ("train", ["b"])
+    ]  # fmt: skip
+    for row in rows:
+        assert row["mask"][0]["source"] == row["image"].replace("images", "masks")
+    assert "split = folder name (test, train)" in found.sentence
+
+
+def test_train_images_and_train_masks_are_a_split_each(tmp_path):
+    files = ["train_images/1.png", "train_masks/1.png", "test_images/1.png"]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert pairs(found) == {"test_images/1": [], "train_images/1": ["1.png"]}
+    assert splits(found) == {"test_images/1": "test", "train_images/1": "train"}
+
+
+def test_folders_below_images_and_masks_have_to_correspond(tmp_path):
+    files = ["images/p1/1.png", "images/p2/1.png", "masks/p2/1.png", "masks/p3/1.png"]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert pairs(found) == {"images/p1/1": [], "images/p2/1": ["1.png"]}
+    [orphan] = [finding for finding in found.findings if finding.level == "error"]
+    assert (orphan.code, orphan.path) == (
+        "mask-without-image",
+        str(tmp_path / "masks/p3/1.png"),
+    )
+
+
+def test_blanks_brackets_upper_case_extensions_and_unicode_work(tmp_path):
+    names = ["benign (4)", "Läsion №7", "a b [c]", "皮膚"]
+    files = [f"{name}{end}" for name in names for end in (".PNG", "_mask.Png")]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert pairs(found) == {name: [f"{name}_mask.Png"] for name in names}
+
+
+def test_composed_and_decomposed_spellings_of_a_name_pair(tmp_path):
+    nfc, nfd = (unicodedata.normalize(form, "Läsion") for form in ("NFC", "NFD"))
+    found = understand(make(tmp_path, f"images/{nfd}.png", f"masks/{nfc}.png"), DEFAULT)
+    assert pairs(found) == {f"images/{nfc}": [f"{nfc}.png"]}
+    assert Path(found.samples["image"][0].as_py()).exists()
+
+
+@pytest.mark.parametrize(
+    ("junk", "kind"),
+    [
+        ("._1.png", "._*"),
+        ("Thumbs.db", "Thumbs.db"),
+        (".DS_Store", ".DS_Store"),
+        ("__MACOSX/1.png", "__MACOSX"),
+        ("1_superpixels.png", "*_superpixels.png"),
+        (".hidden/1.png", "hidden files"),
+        ("notes.txt", "other files"),
+        ("VOC/SegmentationObject/1.png", "SegmentationObject"),
+    ],
+)
+def test_what_is_no_sample_is_passed_over_and_counted(tmp_path, junk, kind):
+    found = understand(make(tmp_path, "1.png", junk), DEFAULT)
+    assert pairs(found) == {"1": []}
+    assert found.passed_over == {kind: 1}
+
+
+def test_an_image_without_a_mask_is_a_sample_and_is_said_once(tmp_path):
+    files = ["images/1.png", "masks/1.png", "images/2.png", "images/3.png"]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert pairs(found) == {"images/1": ["1.png"], "images/2": [], "images/3": []}
+    [finding] = found.findings
+    assert (finding.level, finding.code) == ("info", "image-without-mask")
+    assert finding.message == "2 of 3 images have no mask: images/2, images/3"
+
+
+def test_a_set_without_any_mask_says_nothing_of_missing_masks(tmp_path):
+    found = understand(make(tmp_path, "1.png", "2.png"), DEFAULT)
+    assert found.findings == ()
+    assert found.sentence == "images X, none with a mask"
+
+
+@pytest.mark.parametrize("files", [("1.png", "1_mask.png", "2_mask.png"), ("a.png", "2_mask.png")])
+def test_a_mask_without_an_image_is_an_error_that_names_it(tmp_path, files):
+    found = understand(make(tmp_path, *files), DEFAULT)
+    [finding] = [finding for finding in found.findings if finding.level == "error"]
+    assert finding.code == "mask-without-image"
+    assert finding.path == str(tmp_path / "2_mask.png")
+
+
+def test_a_mask_that_fits_two_images_is_given_to_neither(tmp_path):
+    found = understand(
+        make(tmp_path, "images/a_image.png", "images/a_rgb.png", "masks/a.png"), DEFAULT
+    )
+    [finding] = found.findings
+    assert finding.code == "mask-without-image"
+    assert "fits 2 images" in finding.message
+    assert pairs(found) == {"images/a_image": [], "images/a_rgb": []}
+
+
+def test_several_masks_are_an_error_that_keeps_the_sample(tmp_path):
+    found = understand(make(tmp_path, "1.png", "1_mask_1.png", "1_mask.png"), DEFAULT)
+    [finding] = found.findings
+    assert (finding.level, finding.code, finding.key) == ("error", "several-masks", "1")
+    assert "1_mask.png, 1_mask_1.png" in finding.message
+    assert "--mask-choice" in finding.fix
+    assert pairs(found) == {"1": ["1_mask.png", "1_mask_1.png"]}
+
+
+def test_mask_choice_says_which_of_several_masks_to_take(tmp_path):
+    source = make(tmp_path, "1.png", *(f"1_mask{n}.png" for n in ("_10", "_2", "")))
+    first = understand(source, SourceOptions(mask_choice="first"))
+    assert pairs(first) == {"1": ["1_mask.png"]}
+    assert first.passed_over == {"further masks of an image": 2}
+    union = understand(source, SourceOptions(mask_choice="union"))
+    assert pairs(union) == {"1": ["1_mask.png", "1_mask_2.png", "1_mask_10.png"]}
+    assert first.findings == union.findings == ()
+
+
+def test_two_images_with_one_key_are_an_error_that_names_both_and_takes_neither(tmp_path):
+    source = make(tmp_path, "images/a.png", "images/a.JPG", "images/b.png", "masks/a.png")
+    found = understand(source, DEFAULT)
+    [finding] = [finding for finding in found.findings if finding.level == "error"]
+    assert (finding.code, finding.key) == ("duplicate-key", "images/a")
+    assert "a.JPG" in finding.message
+    assert "a.png" in finding.message
+    assert pairs(found) == {"images/b": []}
+
+
+def test_files_beside_images_and_masks_are_not_taken_and_said(tmp_path):
+    source = make(tmp_path, "images/a.png", "masks/a.png", "overlays/a.png", "figure.png")
+    found = understand(source, DEFAULT)
+    assert pairs(found) == {"images/a": ["a.png"]}
+    [finding] = found.findings
+    assert (finding.level, finding.code) == ("warning", "file-beside-images")
+    assert "figure.png, overlays/a.png" in finding.message
+
+
+def test_masks_of_one_object_each_are_errors_and_a_hint(tmp_path):
+    files = [f"{case}/{role}" for case in "ab" for role in ("images/i.png",)]
+    files += [f"{case}/masks/{n}.png" for case in "ab" for n in range(3)]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert codes(found) == ["mask-without-image"] * 6
+    assert any("one object" in hint for hint in found.hints)
+
+
+def test_masks_named_by_image_class_and_number_are_errors(tmp_path):
+    files = ["train/shapes/1.jpg", "train/annotations/1_square_0.png"]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert codes(found) == ["mask-without-image"]
+    assert pairs(found) == {"train/shapes/1": []}
+
+
+def test_a_table_beside_unpaired_masks_is_hinted_at(tmp_path):
+    found = understand(make(tmp_path, "images/a.png", "masks/77.png", "index.csv"), DEFAULT)
+    assert any(f"segrecord build {tmp_path / 'index.csv'} OUT" in hint for hint in found.hints)
+
+
+def test_a_table_beside_an_unlabelled_set_is_hinted_at_as_metadata(tmp_path):
+    found = understand(make(tmp_path, "a.png", "a_mask.png", "classes.csv"), DEFAULT)
+    [hint] = found.hints
+    assert f"--metadata {tmp_path / 'classes.csv'}" in hint
+
+
+def test_a_folder_without_images_says_what_was_looked_for_and_what_lies_there(tmp_path):
+    with pytest.raises(SourceError, match=r"no images \(\.png.*there lie 2 \.dcm"):
+        understand(make(tmp_path, "1.dcm", "2.dcm"), DEFAULT)
+
+
+def test_a_folder_of_masks_alone_is_refused(tmp_path):
+    with pytest.raises(SourceError, match="pass the folder above"):
+        understand(make(tmp_path, "masks/1.png"), DEFAULT)
+
+
+def test_a_missing_path_is_refused(tmp_path):
+    with pytest.raises(SourceError, match="does not exist"):
+        understand(tmp_path / "nothing", DEFAULT)
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path):
+    make(tmp_path, "a.png")
+    with pytest.raises(SourceError, match="neither a folder nor a table"):
+        understand(tmp_path / "a.png", DEFAULT)
+
+
+def test_an_object_store_is_refused_for_now():
+    with pytest.raises(SourceError, match="not supported yet"):
+        understand("s3://bucket/images", DEFAULT)
+
+
+@pytest.mark.parametrize("option", [{"group_column": "p"}, {"rest_class": "x"}, {"root": "."}])
+def test_options_that_need_a_table_are_refused_for_a_folder(tmp_path, option):
+    with pytest.raises(SourceError, match="--"):
+        understand(make(tmp_path, "a.png"), SourceOptions(**option))
+
+
+def test_samples_are_sorted_by_key_and_paths_are_joined_to_the_source_as_given(
+    tmp_path, monkeypatch
+):
+    make(tmp_path, "set/b.png", "set/B.png", "set/a/1.png")
+    monkeypatch.chdir(tmp_path)
+    found = understand("set", DEFAULT)
+    assert found.samples["key"].to_pylist() == ["B", "a/1", "b"]
+    assert found.samples["image"].to_pylist() == ["set/B.png", "set/a/1.png", "set/b.png"]
+
+
+needs_posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file names and links")
+
+
+@needs_posix
+def test_linked_folders_are_followed_and_loops_end(tmp_path):
+    make(tmp_path, "elsewhere/1.png", "set/2.png")
+    (tmp_path / "set" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path / "set")
+    found = understand(str(tmp_path / "set"), DEFAULT)
+    assert found.samples["key"].to_pylist() == ["2", "linked/1"]
+    assert found.passed_over == {"links to a folder above": 1}
+
+
+@needs_posix
+def test_a_broken_link_stays_a_sample_for_the_scan_to_name(tmp_path):
+    (tmp_path / "1.png").symlink_to(tmp_path / "gone.png")
+    assert pairs(understand(str(tmp_path), DEFAULT)) == {"1": []}
+
+
+@needs_posix
+def test_a_pipe_is_passed_over_since_reading_it_would_hang(tmp_path):
+    make(tmp_path, "1.png")
+    os.mkfifo(tmp_path / "2.png")
+    found = understand(str(tmp_path), DEFAULT)
+    assert found.passed_over == {"devices, pipes and sockets": 1}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file systems elsewhere refuse such names")
+def test_a_name_that_is_no_unicode_is_a_finding(tmp_path):
+    make(tmp_path, "1.png")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/l\xe4sion.png")).touch()
+    found = understand(str(tmp_path), DEFAULT)
+    [finding] = found.findings
+    assert (finding.level, finding.code) == ("error", "name-not-unicode")
+    assert finding.path == r"'l\udce4sion.png'"
+    assert pairs(found) == {"1": []}
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read every folder"
+)
+def test_a_folder_that_cannot_be_listed_is_a_finding(tmp_path):
+    make(tmp_path, "1.png", "shut/2.png")
+    (tmp_path / "shut").chmod(0)
+    found = understand(str(tmp_path), DEFAULT)
+    (tmp_path / "shut").chmod(0o700)
+    assert codes(found) == ["unreadable-folder"]
+
+
+def test_a_folder_that_fails_to_list_is_a_finding(tmp_path, monkeypatch):
+    make(tmp_path, "1.png", "shut/2.png")
+    scandir = os.scandir
+
+    def failing(path):
+        if Path(path).name == "shut":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    found = understand(str(tmp_path), DEFAULT)
+    [finding] = found.findings
+    assert (finding.code, finding.path) == ("unreadable-folder", str(tmp_path / "shut"))

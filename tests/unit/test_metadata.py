@@ -1,0 +1,152 @@
+"""Metadata: a table joined to the samples of a folder."""
+
+import pytest
+
+from segrecord.errors import SourceError
+from segrecord.options import SourceOptions
+from segrecord.sources.source import understand
+
+
+@pytest.fixture
+def place(tmp_path):
+    for name in ("a", "b", "c"):
+        for file in (f"{name}.jpg", f"{name}_segmentation.png"):
+            (tmp_path / file).write_bytes(b"")
+    return tmp_path
+
+
+def joined(place, text, **options):
+    table = place / "meta.csv"
+    table.write_text(text)
+    return understand(place, SourceOptions(metadata=str(table), **options))
+
+
+def rows(found, *columns):
+    return [tuple(row[column] for column in columns) for row in found.samples.to_pylist()]
+
+
+def findings(found):
+    return [(f.level, f.code, f.path) for f in found.findings]
+
+
+@pytest.mark.parametrize("column", ["image_id", "filename", "anything at all"])
+@pytest.mark.parametrize("cell", ["{}", "{}.jpg", "{}.JPG", "{}.png"])
+def test_the_column_whose_values_name_the_samples_is_joined_on_and_said(place, column, cell):
+    lines = [f"{cell.format(name)},{name.upper()}" for name in "abc"]
+    found = joined(place, "\n".join([f"{column},dx", *lines]))
+    assert rows(found, "key", "labels") == [("a", ["A"]), ("b", ["B"]), ("c", ["C"])]
+    assert len(found.samples["mask"][0]) == 1
+    assert f"meta.csv joined on column {column} (3 of 3)" in found.sentence
+    assert "class = column dx" in found.sentence
+    assert found.findings == ()
+
+
+def test_class_group_split_and_kept_columns_come_with_the_row(place):
+    text = "id,dx,lesion_id,split,age\na,007,L1,training,61.0\nb,x,L1,test,\nc,x,L2,val,3\n"
+    found = joined(place, text, group_column="lesion_id", keep_columns="age,id")
+    assert rows(found, "labels", "group", "split", "meta/age", "meta/id") == [
+        (["007"], "L1", "train", "61.0", "a"),
+        (["x"], "L1", "test", None, "b"),
+        (["x"], "L2", "val", "3", "c"),
+    ]
+
+
+def test_one_hot_columns_and_a_rest_class_give_the_class(place):
+    text = "image_id,melanoma,keratosis\na,1.0,0.0\nb,0.0,1.0\nc,0.0,0.0\n"
+    found = joined(place, text, rest_class="nevus")
+    assert rows(found, "labels") == [(["melanoma"],), (["keratosis"],), (["nevus"],)]
+    refused = joined(place, text)
+    assert findings(refused) == [("error", "no-class", "meta.csv row 4")]
+
+
+def test_a_group_is_hinted_at(place):
+    found = joined(place, "id,patient_id\na,1\nb,1\nc,2\n")
+    assert any("--group-column patient_id" in hint for hint in found.hints)
+    assert not any("meta.csv lies in" in hint for hint in found.hints)
+
+
+def test_unmatched_rows_and_samples_are_warnings_that_name_them(place):
+    found = joined(place, "id,dx\na,x\nb,x\nzzz,x\n")
+    assert findings(found) == [
+        ("warning", "metadata-unmatched-row", "meta.csv row 4"),
+        ("warning", "metadata-missing-row", str(place / "c.jpg")),
+    ]
+    assert rows(found, "key", "labels") == [("a", ["x"]), ("b", ["x"]), ("c", [])]
+
+
+def test_a_table_of_many_more_images_than_the_folder_still_joins(place):
+    more = "".join(f"other{n},x\n" for n in range(50))
+    found = joined(place, f"id,dx\na,x\nb,x\nc,x\n{more}")
+    assert "(3 of 3)" in found.sentence
+
+
+def test_two_rows_for_one_sample_are_an_error(place):
+    found = joined(place, "id,dx\na,x\na.jpg,y\nb,x\nc,x\n")
+    assert findings(found) == [("error", "metadata-duplicate-row", "meta.csv row 2")]
+    assert found.findings[0].key == "a"
+    assert "rows 2, 3" in found.findings[0].message
+
+
+def classes(tmp_path):
+    for path in ("A/images/1.png", "B/images/1.png", "B/images/2.png"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"")
+    return tmp_path
+
+
+def test_a_stem_of_two_samples_is_an_error(tmp_path):
+    found = joined(classes(tmp_path), "id,sex\n1,m\n2,f\n")
+    assert ("error", "metadata-ambiguous-row", "meta.csv row 2") in findings(found)
+
+
+def test_keys_and_paths_tell_samples_of_one_stem_apart(tmp_path):
+    found = joined(
+        classes(tmp_path),
+        "id,sex\nA/images/1,m\nB\\images\\1.png,f\n2,x\n",
+        keep_columns="sex",
+    )
+    assert rows(found, "labels", "meta/sex") == [(["A"], "m"), (["B"], "f"), (["B"], "x")]
+    assert found.findings == ()
+
+
+def test_the_tables_class_takes_the_place_of_the_folders(tmp_path):
+    found = joined(classes(tmp_path), "id,dx\nA/images/1,x\nB/images/1,y\n")
+    assert rows(found, "labels") == [(["x"],), (["y"],), ([],)]
+    assert "folder name" not in found.sentence
+
+
+def test_a_table_that_names_no_sample_is_refused(place):
+    with pytest.raises(
+        SourceError, match=r"no column of meta\.csv names the samples.*--key-column"
+    ):
+        joined(place, "id,dx\nx1,x\nx2,y\n")
+
+
+def test_a_key_column_is_taken_as_named(place):
+    found = joined(place, "id,other,dx\na,c,x\nb,b,y\nc,a,z\n", key_column="other")
+    assert rows(found, "labels") == [(["z"],), (["y"],), (["x"],)]
+
+
+def test_a_named_column_that_does_not_exist_is_refused(place):
+    with pytest.raises(SourceError, match="no column nix for --group-column"):
+        joined(place, "id,dx\na,x\n", group_column="nix")
+
+
+def test_a_missing_metadata_file_is_refused(place):
+    with pytest.raises(SourceError, match=r"nix\.csv cannot be read"):
+        understand(place, SourceOptions(metadata=str(place / "nix.csv")))
+
+
+def test_a_metadata_file_of_an_unknown_kind_is_refused(place):
+    with pytest.raises(SourceError, match="no table that segrecord reads"):
+        understand(place, SourceOptions(metadata="classes.docx"))
+
+
+def test_an_xlsx_table_is_joined(place):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["FILE NAME", "dx"], ["a", "x"], ["b", 7], ["c", True]):
+        book.active.append(row)
+    book.save(place / "meta.xlsx")
+    found = understand(place, SourceOptions(metadata=str(place / "meta.xlsx")))
+    assert rows(found, "labels") == [(["x"],), (["7"],), (["true"],)]
