@@ -93,6 +93,9 @@ class Manifest(_Part):
     not_checked: tuple[str, ...]
     """What was not checked, in plain words."""
     splits: dict[str, Split]
+    files: dict[str, str]
+    """SHA-256, in hexadecimal, of the dataset's other files by name; "" of the read-me, which
+    people may edit."""
 
 
 def shard_name(split: str, shard: int, shards: int, compression: str) -> str:
@@ -113,12 +116,17 @@ def load(dataset: str | Path) -> Manifest:
         RecordError: the manifest is damaged, or of a format version this library does not know.
     """
     path = Path(dataset) / MANIFEST
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError as error:
+    if not path.is_file():
         raise OutputError(
             f"{dataset} holds no finished dataset: it has no {MANIFEST}; run segrecord build"
-        ) from error
+        )
+    return read(path)
+
+
+def read(path: Path) -> Manifest:
+    """The manifest in this file; raises as `load`."""
+    try:
+        text = path.read_bytes()
     except OSError as error:
         raise OutputError(f"{path} cannot be read: {error.strerror}") from error
     try:
@@ -126,7 +134,8 @@ def load(dataset: str | Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise RecordError(str(path), f"is damaged at {where or 'its start'}: {first['msg']}") from None
+        rule = f"is damaged at {where or 'its start'}: {first['msg']}"
+        raise RecordError(str(path), rule) from None
     if manifest.format_version > FORMAT_VERSION:
         raise RecordError(
             str(path),

@@ -1,0 +1,276 @@
+"""TFRecord framing: payloads in, the bytes of a shard out; and back, with every check made.
+
+A record is framed as `uint64 length, uint32 crc(length), payload, uint32 crc(payload)`, all
+little-endian; the CRCs are CRC-32C, masked (TensorFlow, tsl/lib/io/record_writer.h). TensorFlow
+itself ends silently on a file cut inside a length field, so this reader refuses every tail.
+Docs: docs/format.md.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import sys
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+
+import google_crc32c
+
+from segrecord.errors import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from _typeshed import WriteableBuffer
+
+HEADER = 12
+"""Bytes before the payload: its length and the CRC of that."""
+
+FRAME_OVERHEAD = 16
+"""Bytes that framing adds to a payload: 12 before it, 4 after it."""
+
+MAX_RECORD = (1 << 31) - 1
+"""Largest payload in bytes: protobuf refuses messages of 2 GiB and more."""
+
+_MASK_DELTA = 0xA282EAD8  # tsl/lib/hash/crc32c.h
+_LENGTH = struct.Struct("<Q")
+_CRC = struct.Struct("<I")
+_CHUNK = 1 << 24  # bytes read at once: a false length must not allocate more than the file holds
+_DEFLATE_LEVEL = 6  # zlib's and TensorFlow's default
+# RFC 1952 with no name and no time; zlib would put the operating system in the last byte.
+_GZIP_HEADER = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF])
+_WBITS = {"gzip": 31, "zlib": 15}  # zlib's inflateInit2: 16 more asks for a gzip header
+
+
+def masked_crc(data: bytes) -> int:
+    """The masked CRC-32C of these bytes: rotated right by 15 bits, plus a constant."""
+    crc: int = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
+
+
+def frame(payload: bytes) -> tuple[bytes, bytes, bytes]:
+    """Header (12 bytes), payload, footer (4 bytes): a record, for `writelines` without a copy."""
+    length = _LENGTH.pack(len(payload))
+    return length + _CRC.pack(masked_crc(length)), payload, _CRC.pack(masked_crc(payload))
+
+
+def compressed(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
+    """The bytes of a shard file made of these frames.
+
+    Args:
+        chunks: the pieces of the frames, in order.
+        compression: "none": as they are; "gzip": one RFC 1952 member; "zlib": one RFC 1950
+            stream, which TensorFlow calls ZLIB. The same chunks give the same bytes, whatever
+            their borders, for one version of zlib.
+    """
+    if compression == "none":
+        yield from chunks
+    elif compression == "gzip":
+        yield from _gzip(chunks)
+    else:
+        yield from _deflate(chunks, _WBITS[compression])
+
+
+def _deflate(chunks: Iterable[bytes], wbits: int) -> Iterator[bytes]:
+    deflater = zlib.compressobj(_DEFLATE_LEVEL, zlib.DEFLATED, wbits)
+    for chunk in chunks:
+        if data := deflater.compress(chunk):
+            yield data
+    yield deflater.flush()
+
+
+def _gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    crc, size = 0, 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal crc, size
+        for chunk in chunks:
+            crc, size = zlib.crc32(chunk, crc), size + len(chunk)
+            yield chunk
+
+    yield _GZIP_HEADER
+    yield from _deflate(counted(), -15)
+    yield struct.pack("<II", crc, size & 0xFFFFFFFF)
+
+
+def open_shard(path: str | Path, compression: str) -> BinaryIO:
+    """A shard file as a stream of its uncompressed bytes, for reading from the start.
+
+    Raises:
+        RecordError: the file cannot be opened; or, while reading, the compressed data is
+            damaged, ends early, or has bytes after its end.
+    """
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115 - the caller closes it
+    except OSError as error:
+        raise RecordError(str(path), f"cannot be opened: {error.strerror}") from error
+    if compression == "none":
+        return file
+    inflate = _Inflate(file, str(path), _WBITS[compression])
+    return cast("BinaryIO", io.BufferedReader(inflate, 1 << 17))
+
+
+class _Inflate(io.RawIOBase):
+    """One deflated stream, read as bytes; stricter than `gzip`, which takes several members."""
+
+    def __init__(self, file: BinaryIO, shard: str, wbits: int) -> None:
+        self._file = file
+        self._shard = shard
+        self._inflater = zlib.decompressobj(wbits)
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
+        while not self._inflater.eof:
+            data = self._inflater.unconsumed_tail or _read(self._file, 1 << 17, self._shard)
+            out = self._inflated(data, len(view))
+            if out:
+                view[: len(out)] = out
+                return len(out)
+            if not data and not self._inflater.eof:
+                raise RecordError(self._shard, "the compressed data ends early: the file is cut")
+        if self._inflater.unused_data or _read(self._file, 1, self._shard):
+            raise RecordError(self._shard, "there are bytes after the end of the compressed data")
+        return 0
+
+    def _inflated(self, data: bytes, limit: int) -> bytes:
+        try:
+            return self._inflater.decompress(data, limit)
+        except zlib.error as error:
+            raise RecordError(self._shard, f"the compressed data is damaged ({error})") from None
+
+
+def _read(file: BinaryIO, length: int, shard: str) -> bytes:
+    try:
+        return file.read(length)
+    except OSError as error:
+        raise RecordError(shard, f"cannot be read: {error.strerror or error}") from error
+
+
+def _read_all(stream: BinaryIO, length: int, shard: str) -> bytes:
+    """Up to `length` bytes, fewer only at the end of the stream."""
+    data = _read(stream, min(length, _CHUNK), shard)
+    if len(data) == length or not data:
+        return data
+    parts, left = [data], length - len(data)
+    while left and (data := _read(stream, min(left, _CHUNK), shard)):
+        parts.append(data)
+        left -= len(data)
+    return b"".join(parts)
+
+
+def read_records(
+    stream: BinaryIO, shard: str, size: int | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """Each record's offset (bytes of the uncompressed shard) and payload, in order.
+
+    Args:
+        stream: stands at the shard's first byte.
+        shard: how errors name the shard.
+        size: of the uncompressed shard in bytes, where it is known.
+
+    Raises:
+        RecordError: a CRC does not hold; a length is over MAX_RECORD or runs past the end;
+            1 to 15 bytes are left over.
+    """
+    offset, record = 0, 0
+    while header := _read_all(stream, HEADER, shard):
+        place = _Place(shard, record, offset)
+        left = None if size is None else size - offset - HEADER
+        length = _length(header, left, place)
+        payload = _read_all(stream, length, shard)
+        _check_payload(payload, _read_all(stream, 4, shard), length, place)
+        yield offset, payload
+        offset += FRAME_OVERHEAD + length
+        record += 1
+
+
+class _Place(NamedTuple):
+    """Where a record stands, for its errors."""
+
+    shard: str
+    record: int
+    offset: int
+
+    def error(self, rule: str) -> RecordError:
+        return RecordError(self.shard, rule, self.record, self.offset)
+
+
+def _length(header: bytes, left: int | None, place: _Place) -> int:
+    """The payload's length by its header, checked; `left`: bytes of the file after the header."""
+    if len(header) < HEADER:
+        raise place.error(f"the file is cut: {len(header)} of the {HEADER} bytes of the header")
+    if _CRC.unpack_from(header, 8)[0] != masked_crc(header[:8]):
+        raise place.error("the CRC of the record's length does not hold")
+    length: int = _LENGTH.unpack_from(header)[0]
+    if length > MAX_RECORD:
+        raise place.error(f"a record may hold {MAX_RECORD} bytes, this one says {length}")
+    if left is not None and length + 4 > left:
+        raise place.error(_cut(max(left, 0), length))
+    return length
+
+
+def _check_payload(payload: bytes, footer: bytes, length: int, place: _Place) -> None:
+    have = len(payload) + len(footer)
+    if have < length + 4:
+        raise place.error(_cut(have, length))
+    if _CRC.unpack(footer)[0] != masked_crc(payload):
+        raise place.error("the CRC of the record's data does not hold")
+
+
+def _cut(have: int, length: int) -> str:
+    return f"the file is cut: {have} of the {length + 4} bytes after the record's header"
+
+
+def read_at(fd: int, offset: int, length: int, shard: str, record: int) -> bytes:
+    """The payload of the record whose frame begins at `offset`, its CRCs checked.
+
+    Args:
+        fd: descriptor of an uncompressed shard, opened for reading (binary). On POSIX its
+            position is neither used nor moved, so threads may share it; on Windows, which has
+            no pread, each thread needs its own.
+        offset: of the frame, in bytes.
+        length: of the payload, in bytes, as the index says.
+        shard: how errors name the shard.
+        record: number of the record in the shard, for errors.
+
+    Raises:
+        RecordError: the frame is not there, is cut, is of another length, or a CRC does not hold.
+    """
+    place = _Place(shard, record, offset)
+    data = _pread(fd, offset, FRAME_OVERHEAD + length, shard)
+    found = _length(data[:HEADER], None, place)
+    if found != length:
+        raise place.error(f"the index says {length} bytes, the record itself {found}")
+    payload = data[HEADER : HEADER + length]
+    _check_payload(payload, data[HEADER + length :], length, place)
+    return payload
+
+
+def _pread(fd: int, offset: int, length: int, shard: str) -> bytes:
+    """Up to `length` bytes from `offset`, fewer only at the end of the file."""
+    parts: list[bytes] = []
+    try:
+        while length and (data := _pread_once(fd, min(length, _CHUNK), offset)):
+            parts.append(data)
+            offset, length = offset + len(data), length - len(data)
+    except OSError as error:
+        raise RecordError(shard, f"cannot be read: {error.strerror}") from error
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _seek_and_read(fd: int, length: int, offset: int) -> bytes:
+    """What `os.pread` does, but moving the descriptor's position."""
+    os.lseek(fd, offset, os.SEEK_SET)
+    return os.read(fd, length)
+
+
+_pread_once = _seek_and_read if sys.platform == "win32" else os.pread
