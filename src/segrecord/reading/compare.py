@@ -1,0 +1,322 @@
+"""Records against the files they were made from: every pixel, label and kept column.
+
+The originals are decoded here anew, by `segrecord.pixels` and what the manifest says of the
+masks' values; nothing that the writer made on its way is used.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from segrecord.engines import EngineFailure
+from segrecord.errors import PixelError, RecordError
+from segrecord.pixels import image, mask
+from segrecord.pixels.load import load
+from segrecord.reading.content import read_mask
+from segrecord.records import example, schemas, tfrecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from segrecord.engines import Engine
+    from segrecord.reading.index import Place
+    from segrecord.records.manifest import Manifest
+    from segrecord.records.schemas import Layout, Read
+
+QUARANTINE_FILE = "quarantine.csv"
+
+
+class CompareRow(NamedTuple):
+    """One sample, and the record that should hold it."""
+
+    number: int
+    """Of the record in its shard, from 0."""
+    key: str
+    image: str
+    masks: tuple[str, ...]
+    label: int | None
+    class_name: str
+    meta: tuple[tuple[str, str], ...]
+
+
+class CompareTask(NamedTuple):
+    """The records of one shard to compare; plain values."""
+
+    path: str
+    name: str
+    layout: Layout
+    compression: str
+    mask_classes: int
+    map: mask.ValueMap | None
+    """None: masks were copied unread, so their bytes are compared."""
+    size: tuple[int, int] | None
+    """Height and width to which images and masks were resized."""
+    rows: tuple[CompareRow, ...]
+
+
+def compare_rows(task: CompareTask) -> tuple[RecordError, ...]:
+    """What in the records of one shard is not as in the originals; a worker's function.
+
+    A record or an original that cannot be read is a finding too.
+    """
+    wanted = {row.number: row for row in task.rows}
+    lut = task.map.lut() if task.map else None
+    problems: list[RecordError] = []
+    try:
+        with tfrecord.open_shard(task.path, task.compression) as stream:
+            for number, (offset, payload) in enumerate(tfrecord.read_records(stream, task.name)):
+                if number in wanted:
+                    problems += [
+                        RecordError(task.name, rule, number, offset)
+                        for rule in _differences(task, wanted[number], payload, lut)
+                    ]
+    except RecordError as error:
+        rule = f"cannot be compared: {error.rule}"
+        problems.append(RecordError(task.name, rule, error.record, error.offset))
+    return tuple(problems)
+
+
+def _differences(
+    task: CompareTask, row: CompareRow, payload: bytes, lut: mask.Ids | None
+) -> Iterator[str]:
+    try:
+        found = schemas.stored_of(task.layout, example.decode(payload))
+    except ValueError as error:
+        yield f"cannot be compared: {error}"
+        return
+    if found.key is not None and found.key != row.key:
+        yield f"holds key {found.key!r}, the index says {row.key!r}"
+        return
+    yield from _values(row, found)
+    path = row.image
+    try:
+        original = _target(image.decode(load(path)), task.size)
+        yield from _image(task.layout, original, found, path)
+        if row.masks and task.layout.masks:
+            path = row.masks[0]
+            yield from _mask(task, row, found, original.shape[:2], lut)
+        elif found.has_mask:
+            yield f"has a mask, its sample {row.key!r} has none"
+    except PixelError as error:
+        yield f"cannot be compared with {path}: {error.message} ({error.code})"
+
+
+def _values(row: CompareRow, found: Read) -> Iterator[str]:
+    if found.label != row.label:
+        yield f"has the label {found.label}, its sample {row.key!r} says {row.label}"
+    if found.class_name is not None and found.class_name != row.class_name:
+        yield f"has the class {found.class_name!r}, its sample {row.key!r} says {row.class_name!r}"
+    for (column, text), (_, said) in zip(found.meta, row.meta, strict=True):
+        if text != said:
+            yield f"has {column} {text!r}, its sample {row.key!r} says {said!r}"
+
+
+def _target(pixels: image.Pixels, size: tuple[int, int] | None) -> image.Pixels:
+    """The pixels at the size of the dataset; see --size in `segrecord.options`."""
+    if size is None or pixels.shape[:2] == size:
+        return pixels
+    return image.resize(pixels, *size)
+
+
+def _image(layout: Layout, original: image.Pixels, found: Read, path: str) -> Iterator[str]:
+    stored = _raw(found) if layout.schema == "raw" else image.decode(found.image)
+    if stored.shape[:2] != original.shape[:2]:
+        yield f"the image is {_size(stored)}, {path} is {_size(original)}"
+    elif differing := _differing(_rgb(stored), _rgb(original)):
+        yield f"the image differs from {path} in {differing} pixels"
+
+
+def _raw(found: Read) -> image.Pixels:
+    shape = (found.height or 0, found.width or 0, found.channels or 0)
+    if len(found.image) != shape[0] * shape[1] * shape[2] or shape[2] not in {1, 3}:
+        raise PixelError("raw-length", "its raw pixels are not of its size", "build it anew")
+    return np.frombuffer(found.image, np.uint8).reshape(shape)
+
+
+def _rgb(pixels: image.Pixels) -> image.Pixels:
+    """(H, W, 1 or 3); grey and RGB of the same grey compare as equal."""
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels  # noqa: PLR2004 - height and width
+
+
+def _differing(one: image.Pixels, other: image.Pixels) -> int:
+    """Pixels that differ."""
+    if one.shape == other.shape and one.tobytes() == other.tobytes():
+        return 0
+    return int((one != other).any(axis=2).sum())
+
+
+def _size(pixels: npt.NDArray[Any]) -> str:
+    return f"{pixels.shape[0]} x {pixels.shape[1]}"
+
+
+def _mask(
+    task: CompareTask,
+    row: CompareRow,
+    found: Read,
+    size: tuple[int, ...],
+    lut: mask.Ids | None,
+) -> Iterator[str]:
+    path = row.masks[0]
+    if not found.mask or found.has_mask is False:
+        yield f"has no mask, its sample {row.key!r} has one"
+        return
+    if task.map is None or lut is None:
+        if found.mask != load(path):
+            yield f"the mask's bytes are not those of {path}"
+        return
+    height, width = size
+    parts = [task.map.apply(mask.read(load(part)), lut) for part in row.masks]
+    expected = mask.fit(mask.paint(parts), height, width)
+    stored = read_mask(task.layout, found.mask, (height, width), task.mask_classes)
+    if stored.shape != expected.shape:
+        yield f"the mask is {_size(stored)}, {path} gives {_size(expected)}"
+    elif differing := _differing(stored[:, :, None], expected[:, :, None]):
+        yield f"the mask differs from {path} in {differing} pixels"
+
+
+def compare_dataset(
+    dataset: str | Path, samples: pa.Table, engine: Engine
+) -> tuple[RecordError, ...]:
+    """Compare every record with its sample.
+
+    Args:
+        dataset: the folder.
+        samples: of the source, understood with the options of the build (tables.SAMPLES).
+        engine: runs the shards; stays open.
+
+    Returns:
+        What differs; a record without a sample; a sample that has no record and is not listed
+        in the quarantine.
+
+    Raises:
+        OutputError: there is no finished dataset.
+        RecordError: its manifest is damaged.
+    """
+    # Workers import this module, and need no Arrow.
+    from segrecord.reading.index import open_index, places  # noqa: PLC0415 - as said above
+    from segrecord.records import manifest as manifests  # noqa: PLC0415 - as said above
+
+    folder, manifest = Path(dataset), manifests.load(dataset)
+    try:
+        index = open_index(folder, manifest)
+    except RecordError:
+        rule = "is damaged, so the records were not compared with the source"
+        return (RecordError(manifests.INDEX, rule),)
+    matched = _Matched(folder, manifest, index, samples)
+    shards = list(places(manifest))
+    found: dict[int, tuple[RecordError, ...]] = {}
+    for number, result in engine.run(compare_rows, map(matched.task, shards)):
+        if isinstance(result, EngineFailure):
+            rule = f"could not be compared: {result.message} {result.note}".rstrip()
+            result = (RecordError(shards[number].shard.name, rule),)  # noqa: PLW2901 - a value for it
+        found[number] = result
+    pixels = [problem for number in sorted(found) for problem in found[number]]
+    return (*matched.problems, *matched.unwritten(), *pixels)
+
+
+class _Matched:
+    """The records of a dataset matched with the samples of its source."""
+
+    def __init__(
+        self, folder: Path, manifest: Manifest, index: pa.Table, samples: pa.Table
+    ) -> None:
+        self.problems: list[RecordError] = []
+        self._folder = folder
+        self._manifest = manifest
+        self._index = index
+        self._samples = samples
+        self._rows = {key: row for row, key in enumerate(samples["key"].to_pylist())}
+        self._map = _value_map(manifest)
+        self._met: set[str] = set()
+
+    def task(self, place: Place) -> CompareTask:
+        """The task of one shard; what needs no pixels is judged here."""
+        names = ["key", "offset", "group"]
+        part = self._index.slice(place.shard.first_row, place.shard.records).select(names)
+        records = part.to_pylist()
+        self._met.update(record["key"] for record in records)
+        known = [self._rows[record["key"]] for record in records if record["key"] in self._rows]
+        samples = iter(self._samples.take(known).to_pylist())
+        rows = []
+        for number, record in enumerate(records):
+            rules = [f"key {record['key']!r} is not in the source"]
+            if record["key"] in self._rows:
+                sample = next(samples)
+                rows.append(self._row(number, sample))
+                rules = _places_differ(place.split, record, sample)
+            for rule in rules:
+                self.problems.append(RecordError(place.shard.name, rule, number, record["offset"]))
+        manifest, size = self._manifest, self._manifest.options.get("pixels", {}).get("size")
+        return CompareTask(
+            path=str(self._folder / place.shard.name),
+            name=place.shard.name,
+            layout=schemas.layout_of(manifest),
+            compression=manifest.compression,
+            mask_classes=len(manifest.masks.classes),
+            map=self._map,
+            size=(size[0], size[1]) if size else None,
+            rows=tuple(rows),
+        )
+
+    def _row(self, number: int, sample: dict[str, Any]) -> CompareRow:
+        name = sample["labels"][0] if sample["labels"] else ""
+        return CompareRow(
+            number=number,
+            key=sample["key"],
+            image=sample["image"],
+            masks=tuple(part["source"] for part in sample["mask"]),
+            label=self._manifest.classes.get(name) if name else None,
+            class_name=name,
+            meta=tuple(
+                (column, sample.get(f"meta/{column}") or "")
+                for column in self._manifest.keep_columns
+            ),
+        )
+
+    def unwritten(self) -> Iterator[RecordError]:
+        """The samples that have no record, though nothing says that they were left out."""
+        left_out = _quarantined(self._folder / QUARANTINE_FILE)
+        for key in self._rows:
+            if key not in self._met and key not in left_out:
+                yield RecordError("records.arrow", f"the sample {key!r} has no record")
+
+
+def _places_differ(split: str, record: dict[str, Any], sample: dict[str, Any]) -> list[str]:
+    rules = []
+    if sample["split"] not in {None, split}:
+        rules.append(f"key {sample['key']!r} belongs in split {sample['split']!r} by its source")
+    if sample["group"] != record["group"]:
+        rules.append(
+            f"key {sample['key']!r} is of group {record['group']!r} in the index, of "
+            f"{sample['group']!r} in the source"
+        )
+    return rules
+
+
+def _quarantined(path: Path) -> set[str]:
+    """The keys that were left out of the dataset."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return {row.get("key", "") for row in csv.DictReader(file)}
+    except (OSError, ValueError, csv.Error):
+        return set()  # then every sample left out is told of
+
+
+def _value_map(manifest: Manifest) -> mask.ValueMap | None:
+    """How mask values were read; see `segrecord.quality.values` for the white of 1-bit masks."""
+    masks = manifest.masks
+    if not masks.checked:
+        return None
+    if masks.threshold is not None:
+        return mask.ValueMap((), 1, masks.threshold)
+    white = 1
+    if manifest.options.get("pixels", {}).get("mask_map") is not None:
+        white = masks.values.get(1, masks.values.get(255, 0))
+    return mask.ValueMap(tuple(sorted(masks.values.items())), white)
