@@ -1,0 +1,132 @@
+"""The files beside the shards: the index, the lists of names and findings, the read-me.
+
+No name begins with a split's name, since readers glob `train*`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+
+from segrecord.errors import Finding
+from segrecord.records import schemas
+from segrecord.records.manifest import Manifest
+from segrecord.tables import FINDINGS
+
+FINDINGS_FILE = "findings.csv"
+QUARANTINE_FILE = "quarantine.csv"
+README_FILE = "README.md"
+MAPPING_FILE = "class_mapping.json"
+CLASS_LABELS = "image-class.labels.txt"
+MASK_LABELS = "mask-class.labels.txt"
+
+INDEX_BATCH = 1_000_000
+"""Rows a record batch: a batch a shard made a 10-million-row index 725 MB to open (measured)."""
+
+
+def arrow_file(table: pa.Table) -> bytes:
+    """An Arrow IPC file, uncompressed so that readers can map it into memory."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks(), max_chunksize=INDEX_BATCH)
+    return bytes(sink.getvalue())
+
+
+def told(findings: Iterable[Finding], bases: Sequence[str]) -> tuple[Finding, ...]:
+    """The findings with paths relative to these folders: no dataset says where its source lay."""
+
+    def short(text: str) -> str:
+        for base in bases:
+            text = text.replace(base, "")
+        return text
+
+    return tuple(
+        found._replace(path=short(found.path), message=short(found.message), fix=short(found.fix))
+        for found in findings
+    )
+
+
+def findings_csv(findings: Iterable[Finding]) -> bytes:
+    """All findings, one a line, errors first."""
+    order = {"error": 0, "warning": 1, "info": 2}
+    ranked = sorted(findings, key=lambda found: (order[found.level], found.code))
+    return _csv(FINDINGS.names, ranked)
+
+
+def quarantine_csv(findings: Iterable[Finding], left_out: set[str]) -> bytes:
+    """The samples that were left out: key, file, why, and how to mend it."""
+    rows = (
+        (found.key, found.path, found.code, found.message, found.fix)
+        for found in findings
+        if found.level == "error" and found.key in left_out
+    )
+    return _csv(["key", "path", "code", "message", "fix"], rows)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    # Names that are not valid unicode come from the file system as lone surrogates.
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def mapping_json(classes: dict[str, int]) -> bytes:
+    """The class ids by name, as --classes takes them."""
+    return json.dumps(classes, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def labels_txt(names: Iterable[str]) -> bytes:
+    """Names, one a line."""
+    return "".join(f"{name}\n" for name in names).encode()
+
+
+def readme(manifest: Manifest) -> bytes:
+    """The dataset's read-me: what it is and how to read it without segrecord."""
+    layout = schemas.layout_of(manifest)
+    splits = "\n".join(
+        f"| {name} | {split.records} | {len(split.shards)} | {split.bytes} |"
+        for name, split in manifest.splits.items()
+    )
+    made = (
+        f"TFRecord shards written by segrecord {manifest.segrecord}, schema "
+        f"`{manifest.schema_name}`, compression `{manifest.compression}`. {manifest.understood}\n"
+    )
+    reader = f'segrecord.tensorflow.dataset("<this folder>", split="{next(iter(manifest.splits))}")'
+    sections = [
+        "# Dataset\n",
+        made,
+        "| split | records | shards | bytes |\n| --- | --- | --- | --- |\n" + splits + "\n",
+        *_class_lines(manifest),
+        _left_out(manifest),
+        "## Read it in TensorFlow\n\nWithout segrecord:\n",
+        f"```python\n{schemas.parse_function(layout, manifest)}```\n",
+        f"With segrecord: `{reader}`. Check it: `segrecord verify <this folder>`.\n",
+    ]
+    return "\n".join(section for section in sections if section).encode()
+
+
+def _class_lines(manifest: Manifest) -> list[str]:
+    lines = []
+    if manifest.classes:
+        rows = (f"| {number} | {name} |" for name, number in manifest.classes.items())
+        lines.append("| id | class |\n| --- | --- |\n" + "\n".join(rows) + "\n")
+    if manifest.masks.classes:
+        rows = (f"| {number} | {name} |" for number, name in enumerate(manifest.masks.classes))
+        lines.append(
+            "| id | mask class |\n| --- | --- |\n" + "\n".join(rows) + "\n| 255 | ignore |\n"
+        )
+    return lines
+
+
+def _left_out(manifest: Manifest) -> str:
+    notes = [f"{manifest.masks.missing} of {manifest.samples} samples have no mask."]
+    if manifest.quarantined:
+        notes.append(f"{manifest.quarantined} samples were left out: see {QUARANTINE_FILE}.")
+    notes += [f"Not checked: {what}." for what in manifest.not_checked]
+    return "\n".join(notes) + "\n"

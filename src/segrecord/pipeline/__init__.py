@@ -1,0 +1,11 @@
+"""The verbs `scan`, `build` and `verify`: the stages joined in their order, and nothing else.
+
+source -> samples -> facts -> findings -> plan -> shards -> read back -> committed
+"""
+
+from segrecord.pipeline.monitor import Monitor, Silent
+from segrecord.pipeline.scanning import Scan, scan
+from segrecord.pipeline.verifying import verify
+from segrecord.pipeline.writing import Built, build
+
+__all__ = ["Built", "Monitor", "Scan", "Silent", "build", "scan", "verify"]

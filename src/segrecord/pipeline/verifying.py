@@ -1,0 +1,74 @@
+"""The verb `verify`: every record of a dataset checked, and compared with its source if given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from segrecord.engines import LocalEngine
+from segrecord.errors import UsageError
+from segrecord.options import SourceOptions
+from segrecord.reading import compare
+from segrecord.reading import verify as reading
+from segrecord.reading.verify import Report
+from segrecord.records import manifest as manifests
+from segrecord.sources.source import understand
+
+PRELOAD = ("segrecord.reading.shards", "segrecord.reading.compare")
+"""What workers import at once."""
+
+
+def verify(
+    dataset: str | Path,
+    *,
+    source: Any = None,
+    metadata: str | None = None,
+    root: str | None = None,
+    workers: int | None = None,
+) -> Report:
+    """Read and check every record; with the source, compare every pixel and label with it.
+
+    Args:
+        dataset: the folder of the dataset.
+        source: what the dataset was built from; None: the dataset is checked by itself.
+        metadata: where the table lies that was passed as --metadata; by default it is looked for
+            in the source folder and beside it.
+        root: as in the build.
+        workers: worker processes; None: one a core.
+
+    Raises:
+        OutputError: there is no finished dataset.
+        RecordError: manifest or index are damaged.
+        UsageError: the metadata table is not found.
+    """
+    folder = Path(dataset)
+    manifest = manifests.load(folder)
+    with LocalEngine(workers, PRELOAD) as engine:
+        report = reading.check_dataset(folder, engine)
+        if source is None:
+            return report
+        samples = understand(source, _options(manifest, source, metadata, root)).samples
+        problems = compare.compare_dataset(folder, samples, engine)
+    return report._replace(problems=(*report.problems, *problems))
+
+
+def _options(
+    manifest: manifests.Manifest, source: Any, metadata: str | None, root: str | None
+) -> SourceOptions:
+    """The source options of the build, as the manifest tells them."""
+    told = dict(manifest.options["source"])
+    name = told.pop("metadata", None)
+    if name is not None and metadata is None:
+        metadata = _find(name, source)
+    return SourceOptions(**told, metadata=metadata, root=root)
+
+
+def _find(name: str, source: Any) -> str:
+    if isinstance(source, str | Path):
+        for folder in (Path(source), Path(source).parent):
+            if (folder / name).is_file():
+                return str(folder / name)
+    raise UsageError(
+        f"the dataset was built with --metadata {name}, which lies neither in {source} nor beside "
+        "it; pass --metadata FILE"
+    )

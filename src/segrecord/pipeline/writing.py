@@ -1,0 +1,372 @@
+"""The verb `build`: a source in, a verified dataset out, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from segrecord.building import assemble, sidecars, stage
+from segrecord.building.shard import ShardRules, write_shard
+from segrecord.engines import Engine, EngineFailure, LocalEngine
+from segrecord.errors import DataError, EngineError, Finding, OutputError, RecordError
+from segrecord.options import Options
+from segrecord.pipeline import scanning
+from segrecord.pipeline.monitor import Monitor, Silent
+from segrecord.pipeline.scanning import Scan
+from segrecord.planning import plan as planning
+from segrecord.quality import facts
+from segrecord.quality.kept import KeptScan
+from segrecord.reading import verify as reading
+from segrecord.records import manifest as manifests
+from segrecord.tables import FACTS
+
+
+class Built(NamedTuple):
+    """What a build made."""
+
+    path: Path
+    manifest: manifests.Manifest
+    findings: tuple[Finding, ...]
+    seconds: float
+    """Wall time of the whole build."""
+    reused_shards: int
+    """Shards that an earlier, interrupted run had finished."""
+
+
+class _Build(NamedTuple):
+    """What every step of one build needs."""
+
+    options: Options
+    engine: Engine
+    place: stage.Stage
+    monitor: Monitor
+
+
+def build(source: Any, out: str | Path, *, monitor: Monitor | None = None, **options: Any) -> Built:
+    """Scan a source, check it, and write it as TFRecord shards, read back before the commit.
+
+    Killed anywhere and called again with the same arguments, it goes on where it stopped.
+
+    Args:
+        source: as for `scan`.
+        out: the folder of the dataset; it must be new, empty, or (with `overwrite`) a dataset.
+        monitor: is told how the work goes.
+        **options: see `segrecord.options`.
+
+    Raises:
+        DataError: the data has errors; they are listed in `findings.csv` in the output.
+        UsageError: an option is wrong, or does not fit the source.
+        OutputError: the output cannot be written.
+    """
+    began = time.perf_counter()
+    chosen, target = Options.of(**options), Path(out)
+    inputs = [Path(source)] if isinstance(source, str | Path) else []
+    stage.check_output(target, inputs, overwrite=chosen.run.overwrite)
+    with (
+        LocalEngine(chosen.run.workers, scanning.PRELOAD) as engine,
+        stage.opened(target) as place,
+        _no_space_left(target),
+    ):
+        # Again, now that no other build can commit.
+        stage.check_output(target, inputs, overwrite=chosen.run.overwrite)
+        run = _Build(chosen, engine, place, monitor or Silent())
+        scanned = _scan(source, run)
+        sound, left_out = _sound(scanned, run)
+        told = sidecars.told(left_out.findings, _folders(source, scanned.samples, chosen))
+        left_out = left_out._replace(findings=told)
+        manifest, reused = _write(sound, left_out, run)
+        place.close()
+    return Built(target, manifest, left_out.findings, time.perf_counter() - began, reused)
+
+
+@contextlib.contextmanager
+def _no_space_left(out: Path) -> Iterator[None]:
+    """A full or failing disk met here is said like one met by a worker."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{out} cannot be written: {error.strerror or error}; mend that and run the same "
+            "command again: what is finished is kept"
+        ) from error
+
+
+def _folders(source: Any, samples: pa.Table, options: Options) -> list[str]:
+    """The folders in which the source lies, each as findings write it before a path."""
+    named = [os.getcwd(), options.source.root]  # noqa: PTH109 - text
+    if isinstance(source, str | Path):
+        place = os.fspath(source)
+        named.append(place if os.path.isdir(place) else os.path.dirname(place))  # noqa: PTH112, PTH120 - as above
+    masks = pc.list_flatten(samples["mask"]).combine_chunks().field("source")
+    for paths in (samples["image"].to_pylist(), masks.to_pylist()):
+        folders = {os.path.dirname(path) for path in paths if os.path.isabs(path)}  # noqa: PTH117, PTH120 - as above
+        common = os.path.commonpath(folders) + os.sep if folders else ""
+        if not any(common.startswith(os.path.abspath(name) + os.sep) for name in named if name):  # noqa: PTH100 - as above
+            named.append(common)
+    bases = {form.rstrip("/\\") for name in named if name for form in (name, os.path.abspath(name))}  # noqa: PTH100 - as above
+    return [base + os.sep for base in sorted(bases - {"", "."}, key=len, reverse=True)]
+
+
+def _scan(source: Any, run: _Build) -> Scan:
+    store = KeptScan(run.place.scan, facts.draft_rule(run.options.pixels, run.options.records))
+    own = [run.place.out / manifests.FACTS_FILE, run.options.checks.facts]
+    earlier = pa.concat_tables([scanning.facts_at(path) for path in own])
+    try:
+        return scanning.run(source, run.options, run.engine, store, earlier, run.monitor)
+    finally:
+        store.close()
+
+
+class LeftOut(NamedTuple):
+    """What the quarantine took out, and all findings that remain to be told."""
+
+    keys: frozenset[str]
+    findings: tuple[Finding, ...]
+
+
+def _sound(scanned: Scan, run: _Build) -> tuple[Scan, LeftOut]:
+    """The scan without the samples that have errors, where these may be left out.
+
+    Raises:
+        DataError: there are errors and they may not, or nothing would be left.
+    """
+    findings = dict.fromkeys(scanned.findings)
+    if scanned.errors and run.options.checks.on_error == "stop":
+        _stop(run.place, "no shard was written", tuple(findings))
+    if _unpaired(scanned):
+        why = "not one mask belongs to an image, so the pairing itself is wrong"
+        _stop(run.place, why, tuple(findings))
+    bad: set[str] = {finding.key for finding in scanned.errors} - {""}
+    sound = scanned.without(bad, run.options) if bad else scanned
+    # Without the bad masks the values of the others may mean something else: judge again.
+    while bad and sound.errors and len(sound.samples):
+        findings |= dict.fromkeys(sound.findings)
+        bad |= {finding.key for finding in sound.errors} - {""}
+        sound = sound.without(bad, run.options)
+    findings |= dict.fromkeys(sound.findings)  # what is said of the others' values now
+    if not len(sound.samples):
+        _stop(run.place, "every sample has an error, nothing is left to write", tuple(findings))
+    return sound, LeftOut(frozenset(bad), tuple(findings))
+
+
+def _unpaired(scanned: Scan) -> bool:
+    """Whether there are masks and none of them has found its image."""
+    some = pc.any(pc.greater(pc.list_value_length(scanned.samples["mask"]), 0)).as_py()
+    return not some and any(found.code == "mask-without-image" for found in scanned.findings)
+
+
+def _stop(place: stage.Stage, why: str, findings: tuple[Finding, ...]) -> NoReturn:
+    holds_dataset = (place.out / manifests.MANIFEST).exists()  # whose findings are its own
+    path = (place.scan.parent if holds_dataset else place.out) / sidecars.FINDINGS_FILE
+    path.write_bytes(sidecars.findings_csv(findings))
+    errors = sum(finding.level == "error" for finding in findings)
+    some = f"{errors} error{'s' * (errors != 1)} in the data"
+    raise DataError(f"{some}: {why}; {path} lists all", findings)
+
+
+def _write(sound: Scan, left_out: LeftOut, run: _Build) -> tuple[manifests.Manifest, int]:
+    """Plan, write and read back the shards, and commit the dataset."""
+    made_of = _ingredients(sound, run)
+    fingerprint = assemble.fingerprint(made_of)
+    rules = _rules(made_of, sound, assemble.resume_mark(made_of, fingerprint))
+    blocks = assemble.blocks(made_of.plan)
+    staged = run.place.staged()
+    # Under --checks none the fingerprint alone does not tell that the files are the same.
+    if staged and staged.fingerprint == fingerprint and staged.masks.checked:
+        run.place.move_up()
+        return staged, len(blocks)
+    if staged is not None:
+        run.place.abandon()
+    reused = _write_shards(made_of, blocks, rules, run)
+    names = [assemble.block_name(block, rules.compression) for block in blocks]
+    written = [run.place.sidecar(name) for name in names]
+    index = assemble.index(made_of, written)
+    splits = assemble.splits(made_of, blocks, written, index["label"].combine_chunks())
+    files = _files(sound, left_out, index)
+    manifest = _manifest(sound, left_out, fingerprint, run, splits, files)
+    _read_back(manifest, index, run)
+    files[sidecars.README_FILE] = sidecars.readme(manifest)
+    for name, content in files.items():
+        run.place.write(name, content)
+    run.place.commit(manifest)
+    return manifest, reused
+
+
+def _ingredients(sound: Scan, run: _Build) -> assemble.Ingredients:
+    masks = sound.facts["masks"].combine_chunks()
+    sizes = sound.facts["image_bytes"].to_numpy().copy()
+    in_masks = pc.fill_null(masks.flatten().field("bytes"), 0).to_numpy()
+    parents = pc.list_parent_indices(masks).to_numpy()
+    np.add.at(sizes, parents, in_masks)
+    drafts = pa.array([False] * len(sound.samples))
+    if sound.reading is not None:
+        drafts = facts.usable_drafts(sound.facts, sound.reading.map)
+    return assemble.Ingredients(
+        samples=sound.samples,
+        facts=sound.facts,
+        plan=planning.make(sound.samples, sizes, run.options.plan),
+        drafts=drafts,
+        draft_folder=str(run.place.scan),
+        classes=sound.classes,
+        options=run.options,
+    )
+
+
+def _rules(made_of: assemble.Ingredients, sound: Scan, mark: str) -> ShardRules:
+    records = made_of.options.records
+    return ShardRules(
+        layout=assemble.layout(made_of),
+        compression=records.compression,
+        missing_mask=records.missing_mask or "ignore",
+        num_classes=len(sound.reading.classes) if sound.reading else 0,
+        map=sound.reading.map if sound.reading else None,
+        size=made_of.options.pixels.size,
+        mark=mark,
+    )
+
+
+def _write_shards(
+    made_of: assemble.Ingredients, blocks: list[assemble.Block], rules: ShardRules, run: _Build
+) -> int:
+    """Write the shards that are not finished yet; returns how many were.
+
+    Raises:
+        DataError: files are no longer what was scanned, or broke a worker.
+        OutputError: the output cannot be written.
+    """
+    names = [assemble.block_name(block, rules.compression) for block in blocks]
+    run.place.drop(set(names))
+    wanted = [
+        block
+        for block, name in zip(blocks, names, strict=True)
+        if run.place.finished(rules.mark, name) is None
+    ]
+    reused = len(blocks) - len(wanted)
+    run.monitor.stage("write", len(blocks))
+    run.monitor.progress(reused)
+    findings: list[Finding] = []
+    failures: list[str] = []
+    tasks = assemble.tasks(made_of, wanted, str(run.place.files), rules)
+    for done, (number, result) in enumerate(run.engine.run(write_shard, tasks), reused + 1):
+        if isinstance(result, EngineFailure):
+            name = assemble.block_name(wanted[number], rules.compression)
+            failures.append(f"{name}: {result.message}{f' on {result.note}' * bool(result.note)}")
+            continue
+        findings += [
+            Finding("error", problem.code, problem.key, problem.path, problem.message, problem.fix)
+            for problem in result.problems
+        ]
+        failures += [result.failure] * bool(result.failure)
+        run.monitor.progress(done)
+    if findings:
+        _stop(run.place, "files changed while they were read", tuple(findings))
+    if failures:
+        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        raise OutputError(failures[0] + more)
+    return reused
+
+
+def _manifest(
+    sound: Scan,
+    left_out: LeftOut,
+    fingerprint: str,
+    run: _Build,
+    splits: dict[str, manifests.Split],
+    files: dict[str, bytes],
+) -> manifests.Manifest:
+    options = run.options
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    counts = Counter(finding.code for finding in left_out.findings)
+    return manifests.Manifest(
+        segrecord=version("segrecord"),
+        versions=assemble.versions(),
+        fingerprint=fingerprint,
+        schema_name=options.records.schema,
+        compression=options.records.compression,
+        seed=options.plan.seed,
+        options=assemble.told_options(options),
+        understood=sound.understood.sentence,
+        classes=sound.classes,
+        masks=_masks(sound, options),
+        keep_columns=options.source.keep_columns,
+        samples=len(sound.samples),
+        quarantined=len(left_out.keys),
+        findings=dict(sorted(counts.items())),
+        not_checked=_not_checked(options),
+        splits=splits,
+        files=dict(sorted((hashes | {sidecars.README_FILE: ""}).items())),
+    )
+
+
+def _masks(sound: Scan, options: Options) -> manifests.Masks:
+    return manifests.Masks(
+        classes=sound.reading.classes if sound.reading else (),
+        values=dict(sound.reading.map.ids) if sound.reading else {},
+        threshold=sound.reading.map.threshold if sound.reading else None,
+        checked=options.checks.checks != "none",
+        missing=int(pc.sum(pc.equal(pc.list_value_length(sound.samples["mask"]), 0)).as_py() or 0),
+    )
+
+
+def _not_checked(options: Options) -> tuple[str, ...]:
+    return {
+        "full": (),
+        "basic": ("image pixels: files are sound, but PNG images were not decoded",),
+        "none": (
+            "pixels: only headers were read, no image or mask was decoded",
+            "mask values: masks were copied unread",
+        ),
+    }[options.checks.checks]
+
+
+def _files(sound: Scan, left_out: LeftOut, index: pa.Table) -> dict[str, bytes]:
+    """The files beside the shards, by name, but for the read-me and the manifest."""
+    files = {
+        manifests.INDEX: sidecars.arrow_file(index),
+        manifests.FACTS_FILE: sidecars.arrow_file(sound.facts.select(FACTS.names)),
+        sidecars.FINDINGS_FILE: sidecars.findings_csv(left_out.findings),
+    }
+    if sound.classes:
+        files[sidecars.MAPPING_FILE] = sidecars.mapping_json(sound.classes)
+        files[sidecars.CLASS_LABELS] = sidecars.labels_txt(sound.classes)
+    if sound.reading:
+        files[sidecars.MASK_LABELS] = sidecars.labels_txt(sound.reading.classes)
+    if left_out.keys:
+        files[sidecars.QUARANTINE_FILE] = sidecars.quarantine_csv(
+            left_out.findings, set(left_out.keys)
+        )
+    return files
+
+
+def _read_back(manifest: manifests.Manifest, index: pa.Table, run: _Build) -> None:
+    """Read every shard again, by code that shares nothing with the writer.
+
+    Raises:
+        RecordError: what stands on disk is not what was to be written.
+        EngineError: a worker died.
+    """
+    run.monitor.stage("read back", sum(len(split.shards) for split in manifest.splits.values()))
+    tasks = reading.tasks_of(run.place.files, manifest, index, decode=False)
+    for done, (_, result) in enumerate(run.engine.run(reading.check_shard, tasks), 1):
+        if isinstance(result, EngineFailure):
+            raise EngineError(f"reading a shard back ended in: {result.message}")
+        for problem in result:
+            run.place.forget(problem.shard)
+            raise RecordError(
+                problem.shard,
+                f"{problem.rule}, found on reading it back; check the disk and run again",
+                problem.record,
+                problem.offset,
+            )
+        run.monitor.progress(done)

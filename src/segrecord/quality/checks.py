@@ -1,0 +1,212 @@
+"""Facts in, findings out: what a person should know before training on this.
+
+Each check is one small function over the whole table. The facts say what stands in the files;
+here it is held against the options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from segrecord.errors import Finding
+from segrecord.options import Options
+from segrecord.pixels.image import extension_agrees
+from segrecord.pixels.mask import same_aspect
+from segrecord.quality.values import MaskValues
+
+
+def check(samples: pa.Table, facts: pa.Table, options: Options) -> list[Finding]:
+    """All findings of these samples but those of the mask values and the classes.
+
+    Args:
+        samples: the samples table.
+        facts: the facts table, row by row of the same samples.
+        options: what was asked for.
+    """
+    return [
+        *broken_files(facts),
+        *sizes(samples, facts, options),
+        *handling(samples, facts),
+        *extensions(samples, facts),
+        *splits(samples),
+        *missing_masks(samples, options),
+    ]
+
+
+def broken_files(facts: pa.Table) -> Iterator[Finding]:
+    """What the scan could not read."""
+    for row in facts.filter(pc.greater(pc.list_value_length(facts["problems"]), 0)).to_pylist():
+        for problem in row["problems"]:
+            yield Finding(key=row["key"], **problem)
+
+
+def sizes(samples: pa.Table, facts: pa.Table, options: Options) -> Iterator[Finding]:
+    """Masks of another size than their image, and mask parts of several sizes."""
+    flat = facts["masks"].combine_chunks().flatten()
+    parent = pc.list_parent_indices(facts["masks"].combine_chunks())
+    height, width = flat.field("height"), flat.field("width")
+    same = pc.and_(
+        pc.equal(height, facts["height"].combine_chunks().take(parent)),
+        pc.equal(width, facts["width"].combine_chunks().take(parent)),
+    )
+    differing = parent.filter(pc.fill_null(pc.invert(same), False)).unique().to_pylist()
+    for row in differing:
+        masks = samples["mask"][row].as_py()
+        found = facts["masks"][row].as_py()
+        yield from _sizes_of(facts.slice(row, 1).to_pylist()[0], masks, found, options)
+
+
+def _sizes_of(
+    facts: dict[str, Any],
+    masks: list[dict[str, Any]],
+    found: list[dict[str, Any]],
+    options: Options,
+) -> Iterator[Finding]:
+    image = (facts["height"], facts["width"])
+    all_sizes = [(mask["height"], mask["width"]) for mask in found]
+    several = len(set(all_sizes) - {(None, None)}) > 1
+    for mask, size in zip(masks, all_sizes, strict=True):
+        if None in size or size == image:
+            continue
+        differ = (
+            f"the mask is {size[0]}x{size[1]} (height x width), its image {image[0]}x{image[1]}"
+        )
+        if several:
+            yield Finding(
+                "error",
+                "mask-parts-size",
+                facts["key"],
+                mask["source"],
+                f"{differ}; masks of one image must have one size",
+                "mend the mask, or leave it out",
+            )
+        elif not same_aspect(size, image):
+            if options.pixels.mask_fit != "resize-any":
+                yield Finding(
+                    "error",
+                    "aspect-mismatch",
+                    facts["key"],
+                    mask["source"],
+                    f"{differ}: the aspect ratios differ, the picture may be cropped",
+                    "if both show the same area pass --mask-fit resize-any, else mend the mask",
+                )
+        elif options.pixels.mask_fit == "error":
+            yield Finding(
+                "error",
+                "size-mismatch",
+                facts["key"],
+                mask["source"],
+                differ,
+                "pass --mask-fit resize (nearest neighbour)",
+            )
+
+
+_HANDLING = {
+    "encode": ("re-encoded", "is stored losslessly as PNG"),
+    "trim": ("trimmed", "bytes after the end of the image are cut off"),
+}
+
+
+def handling(samples: pa.Table, facts: pa.Table) -> Iterator[Finding]:
+    """Images whose bytes are not stored as they are; no pixel changes but for orientation."""
+    changed = pc.fill_null(pc.is_in(facts["image_handling"], pa.array(list(_HANDLING))), False)
+    rows = pc.indices_nonzero(changed)
+    paths = samples["image"].take(rows).to_pylist()
+    columns = ["key", "image_handling", "image_reason"]
+    for path, row in zip(paths, facts.select(columns).take(rows).to_pylist(), strict=True):
+        code, what = _HANDLING[row["image_handling"]]
+        yield Finding("info", code, row["key"], path, f"{row['image_reason']}: {what}", "")
+
+
+def extensions(samples: pa.Table, facts: pa.Table) -> Iterator[Finding]:
+    """Files whose extension says another format than their bytes."""
+    for key, path, form in zip(
+        samples["key"].to_pylist(),
+        samples["image"].to_pylist(),
+        facts["image_format"].to_pylist(),
+        strict=True,
+    ):
+        if form is not None and not extension_agrees(path, form):
+            yield _extension(key, path, form)
+    for key, masks, found in zip(
+        samples["key"].to_pylist(),
+        samples["mask"].to_pylist(),
+        facts["masks"].to_pylist(),
+        strict=True,
+    ):
+        for mask, fact in zip(masks, found or [], strict=False):
+            form = fact["format"]
+            if form is not None and not extension_agrees(mask["source"], form):
+                yield _extension(key, mask["source"], form)
+
+
+def _extension(key: str, path: str, form: str) -> Finding:
+    return Finding(
+        "warning",
+        "wrong-extension",
+        key,
+        path,
+        f"the file holds {form}, whatever its name says",
+        "rename it; it is read by its content",
+    )
+
+
+def splits(samples: pa.Table) -> Iterator[Finding]:
+    """Samples without a split where the source fixes the split of others."""
+    fixed = samples["split"]
+    if 0 < fixed.null_count < len(fixed):
+        for key in samples["key"].filter(pc.is_null(fixed)).to_pylist():
+            yield Finding(
+                "error",
+                "no-split",
+                key,
+                "",
+                "the sample has no split while others have one",
+                "give it a split",
+            )
+
+
+def missing_masks(samples: pa.Table, options: Options) -> Iterator[Finding]:
+    """Samples without a mask, where that was said to be an error."""
+    if options.records.missing_mask != "error":
+        return
+    absent = pc.equal(pc.list_value_length(samples["mask"]), 0)
+    for key, path in zip(
+        samples["key"].filter(absent).to_pylist(),
+        samples["image"].filter(absent).to_pylist(),
+        strict=True,
+    ):
+        yield Finding(
+            "error",
+            "missing-mask",
+            key,
+            path,
+            "the image has no mask",
+            "add its mask, or pass another --missing-mask",
+        )
+
+
+def mask_values(samples: pa.Table, facts: pa.Table) -> list[MaskValues]:
+    """What the scan found in every mask file that it could read."""
+    result = []
+    sources = samples["mask"].to_pylist()
+    for key, masks, parts in zip(
+        facts["key"].to_pylist(), facts["masks"].to_pylist(), sources, strict=True
+    ):
+        for fact, part in zip(masks or [], parts, strict=False):
+            if fact["values"] is not None:
+                result.append(
+                    MaskValues(
+                        key,
+                        part["source"],
+                        fact["kind"],
+                        tuple(fact["values"]),
+                        tuple(fact["counts"]),
+                        fact["edge_share"],
+                    )
+                )
+    return result

@@ -1,0 +1,95 @@
+"""Class names to ids, and every finding about labels."""
+
+import json
+
+import pytest
+
+from make import samples_of
+from segrecord.errors import UsageError
+from segrecord.options import SourceOptions
+from segrecord.planning.classes import assign, read_mapping
+
+
+def samples(*labels):
+    return samples_of(
+        [(f"k{number}", f"{number}.png", (), names) for number, names in enumerate(labels)]
+    )
+
+
+def codes(assigned):
+    return [(finding.level, finding.code, finding.key) for finding in assigned.findings]
+
+
+def mapping(tmp_path, content):
+    path = tmp_path / "class_mapping.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return str(path)
+
+
+def test_without_a_mapping_names_are_sorted():
+    assigned = assign(samples(("b",), ("a",), ("b",)), SourceOptions())
+    assert assigned.ids == {"a": 0, "b": 1}
+    assert not assigned.findings
+
+
+def test_an_unlabelled_set_has_no_classes_even_with_a_mapping(tmp_path):
+    options = SourceOptions(classes=mapping(tmp_path, {"a": 0}))
+    assert assign(samples((), ()), options) == ({}, ())
+
+
+def test_a_partly_labelled_set_is_an_error_that_names_the_samples_unless_kept():
+    assigned = assign(samples(("a",), (), ()), SourceOptions())
+    assert codes(assigned) == [("error", "unlabelled", "k1"), ("error", "unlabelled", "k2")]
+    assert "--unlabelled keep" in assigned.findings[0].fix
+    assert not assign(samples(("a",), ()), SourceOptions(unlabelled="keep")).findings
+
+
+def test_several_classes_of_a_sample_are_an_error_that_lists_them():
+    assigned = assign(samples(("a", "b"), ("a",)), SourceOptions())
+    assert codes(assigned) == [("error", "several-classes", "k0")]
+    assert "'a', 'b'" in assigned.findings[0].message
+
+
+def test_classes_that_the_mapping_lacks_are_listed_with_counts_and_each_sample_is_named(tmp_path):
+    path = mapping(tmp_path, {"a": 3})
+    assigned = assign(samples(("a",), ("b",), ("c",), ("b",)), SourceOptions(classes=path))
+    assert codes(assigned) == [
+        ("error", "unknown-class", ""),
+        ("error", "unknown-class", "k1"),
+        ("error", "unknown-class", "k2"),
+        ("error", "unknown-class", "k3"),
+    ]
+    assert assigned.findings[0].message == "the mapping lacks 'b' (2 samples), 'c' (1 samples)"
+    assert assigned.ids == {"a": 3}
+
+
+def test_a_mapping_is_read_with_bom_and_ascends_by_id(tmp_path):
+    path = mapping(tmp_path, "\ufeff" + json.dumps({"b": 2, "a": 5, "z": 0}))
+    assert list(read_mapping(path).items()) == [("z", 0), ("b", 2), ("a", 5)]
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        ("{", "is no JSON"),
+        ("[" * 100_000, "is no JSON"),
+        ('{"a": 0, "a": 1}', "it names 'a' twice"),
+        ("[]", "must hold one object"),
+        ("{}", "must hold one object"),
+        ('{"a": -1}', "the id of 'a' must be an integer from 0, got -1"),
+        ('{"a": true}', "the id of 'a' must be an integer from 0, got True"),
+        ('{"a": 1.0}', "the id of 'a' must be an integer from 0, got 1.0"),
+        ('{"a": 2147483648}', "the id of 'a' must be an integer from 0, got 2147483648"),
+        ('{"a": 1, "b": 1}', "id 1 stands for several classes"),
+    ],
+)
+def test_a_bad_mapping_is_refused_with_its_rule(tmp_path, content, rule):
+    with pytest.raises(UsageError) as raised:
+        read_mapping(mapping(tmp_path, content))
+    assert rule in str(raised.value)
+    assert "class_mapping.json" in str(raised.value)
+
+
+def test_a_mapping_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(UsageError, match="none.json cannot be read: No such file"):
+        read_mapping(str(tmp_path / "none.json"))
