@@ -1,0 +1,50 @@
+# segrecord: every target does its own set-up in .venv.
+#
+#   make demo    draw the sample set, build it, verify it
+#   make test    lint, types and all tests
+#   make lint    lint and types only
+#   make bench   the benchmarks of docs/benchmarks.md (minutes)
+#   make fuzz    long property tests and kills (minutes)
+#   make docs    docs/cli.md anew, from the command line itself
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint bench fuzz docs clean
+
+# The light set-up: what a user installs.
+$(VENV)/.user: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+# The full one: frameworks and tools that tests and benchmarks run against.
+$(VENV)/.dev: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@ $(VENV)/.user
+
+demo: $(VENV)/.user
+	$(BIN)/segrecord demo demo
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest -n 2 --dist worksteal
+
+fuzz: $(VENV)/.dev
+	$(BIN)/pytest -n 2 --dist worksteal --hypothesis-profile fuzz -m "fuzz or property" tests/property tests/faults
+
+bench: $(VENV)/.dev
+	$(BIN)/python benches/run.py
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate_cli.py
+
+clean:
+	rm -rf $(VENV) demo bench-data
