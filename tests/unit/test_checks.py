@@ -109,6 +109,7 @@ def test_a_wrong_extension_of_image_or_mask_is_a_warning_that_says_what_it_is(ch
     kept = KeptScan(tmp_path / "scan", None)
     with InlineEngine() as engine:
         found = facts.scan(samples, engine, "full", kept, kept.earlier(), lambda _: None)
+    kept.close()
     warned = checks.check(samples, found, Options())
     assert codes(warned) == [("warning", "wrong-extension", "x")] * 2
     assert [finding.path for finding in warned] == [path, mask]

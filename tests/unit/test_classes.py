@@ -91,5 +91,5 @@ def test_a_bad_mapping_is_refused_with_its_rule(tmp_path, content, rule):
 
 
 def test_a_mapping_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(UsageError, match="none.json cannot be read: No such file"):
+    with pytest.raises(UsageError, match=r"none\.json cannot be read: No such file"):
         read_mapping(str(tmp_path / "none.json"))

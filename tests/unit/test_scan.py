@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import segrecord
@@ -30,9 +31,7 @@ from segrecord.quality.scan import DraftRule
 
 def scan(samples, folder, checks="full", *, earlier=(), rule=None, engine=None):
     kept = KeptScan(folder, rule)
-    known = [table for table in (kept.earlier(), *earlier)]
-    import pyarrow as pa
-
+    known = [kept.earlier(), *earlier]
     with engine or InlineEngine() as running:
         found = facts.scan(samples, running, checks, kept, pa.concat_tables(known), lambda _: None)
     kept.close()

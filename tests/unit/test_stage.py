@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from make import files, png, source
-from make import picture, put
 
 import segrecord
+from make import files, picture, png, put, source
 from segrecord.building import stage
 from segrecord.building.stage import STAGE, Stage, check_output
 from segrecord.errors import DataError, OutputError, UsageError
@@ -222,9 +221,7 @@ def test_overwrite_removes_all_files_of_the_old_dataset_and_nothing_else(
     assert files(out) == wanted | {"notes.txt": b"mine", "train-extra/a.bin": b"mine too"}
 
 
-def test_a_manifest_that_names_files_elsewhere_removes_none_of_them(
-    root, other, tmp_path, inline
-):
+def test_a_manifest_that_names_files_elsewhere_removes_none_of_them(root, other, tmp_path, inline):
     out = tmp_path / "out"
     build(other, out)
     put(tmp_path / "precious.txt", b"mine")

@@ -253,7 +253,7 @@ def splits(
             name=block_name(block, made_of.options.records.compression),
             records=sidecar["records"],
             bytes=sidecar["bytes"],
-            sha256=sidecar["sha256"],
+            sha256="",  # of the file as it stands on disk: the read-back gives it
             class_counts=_class_counts(
                 labels.slice(block.start, block.end - block.start), made_of.classes
             ),

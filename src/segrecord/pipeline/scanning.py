@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from segrecord.building import sidecars
 from segrecord.engines import Engine, LocalEngine
-from segrecord.errors import Finding
+from segrecord.errors import Finding, OutputError, UsageError
 from segrecord.options import Options
 from segrecord.pipeline.monitor import Monitor, Silent
 from segrecord.planning import classes as classing
@@ -72,30 +72,60 @@ def scan(
     Raises:
         SourceError: the source as a whole cannot be understood.
         UsageError: an option is wrong.
+        OutputError: the facts cannot be written.
     """
     chosen = Options.of(**options)
     with LocalEngine(chosen.run.workers, PRELOAD) as engine, TemporaryDirectory() as folder:
         store = KeptScan(Path(folder), None)
-        earlier = [facts_at(facts_file), facts_at(chosen.checks.facts)]
+        earlier = [given_facts(chosen.checks.facts)]
+        if facts_file is not None:
+            earlier.insert(0, facts_at(facts_file))
         result = run(source, chosen, engine, store, pa.concat_tables(earlier), monitor or Silent())
         store.close()
     if facts_file is not None:
-        Path(facts_file).write_bytes(sidecars.arrow_file(result.facts.select(FACTS.names)))
+        _write_facts(Path(facts_file), result.facts)
     return result
 
 
-def facts_at(path: str | Path | None) -> pa.Table:
-    """The facts in a file as rows of schema KEPT; none where there is no such file."""
-    empty: pa.Table = KEPT.empty_table()
-    if path is None or not Path(path).is_file():
-        return empty
+def _write_facts(path: Path, found: pa.Table) -> None:
+    try:
+        path.write_bytes(sidecars.arrow_file(found.select(FACTS.names)))
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def facts_at(path: str | Path) -> pa.Table:
+    """The facts in a file as rows of schema KEPT; none where it is no such file."""
+    found = _read_facts(path)
+    return KEPT.empty_table() if found is None else found
+
+
+def given_facts(path: str | None) -> pa.Table:
+    """The facts in the file that the user named, if any, as rows of schema KEPT.
+
+    Raises:
+        UsageError: it holds none.
+    """
+    found = KEPT.empty_table() if path is None else _read_facts(path)
+    if found is None:
+        raise UsageError(
+            f"--facts {path} is no facts file of this version; make one with segrecord scan "
+            "--facts, or leave the option out"
+        )
+    return found
+
+
+def _read_facts(path: str | Path) -> pa.Table | None:
+    if not Path(path).is_file():
+        return None
     try:
         with pa.ipc.open_file(str(path)) as reader:
             table = reader.read_all()
-    except pa.ArrowInvalid:
-        return empty
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError):
+        return None
     if not table.schema.equals(FACTS):  # of another version: scan anew
-        return empty
+        return None
     for field in list(KEPT)[len(FACTS) :]:
         table = table.append_column(field, pa.nulls(len(table), field.type))
     return table.cast(KEPT)

@@ -28,6 +28,7 @@ from segrecord.planning import plan as planning
 from segrecord.quality import facts
 from segrecord.quality.kept import KeptScan
 from segrecord.reading import verify as reading
+from segrecord.reading.shards import examine_shard
 from segrecord.records import manifest as manifests
 from segrecord.tables import FACTS
 
@@ -104,7 +105,7 @@ def _no_space_left(out: Path) -> Iterator[None]:
 
 def _folders(source: Any, samples: pa.Table, options: Options) -> list[str]:
     """The folders in which the source lies, each as findings write it before a path."""
-    named = [os.getcwd(), options.source.root]  # noqa: PTH109 - text
+    named = [options.source.root]
     if isinstance(source, str | Path):
         place = os.fspath(source)
         named.append(place if os.path.isdir(place) else os.path.dirname(place))  # noqa: PTH112, PTH120 - as above
@@ -120,8 +121,8 @@ def _folders(source: Any, samples: pa.Table, options: Options) -> list[str]:
 
 def _scan(source: Any, run: _Build) -> Scan:
     store = KeptScan(run.place.scan, facts.draft_rule(run.options.pixels, run.options.records))
-    own = [run.place.out / manifests.FACTS_FILE, run.options.checks.facts]
-    earlier = pa.concat_tables([scanning.facts_at(path) for path in own])
+    own = scanning.facts_at(run.place.out / manifests.FACTS_FILE)
+    earlier = pa.concat_tables([own, scanning.given_facts(run.options.checks.facts)])
     try:
         return scanning.run(source, run.options, run.engine, store, earlier, run.monitor)
     finally:
@@ -195,7 +196,7 @@ def _write(sound: Scan, left_out: LeftOut, run: _Build) -> tuple[manifests.Manif
     splits = assemble.splits(made_of, blocks, written, index["label"].combine_chunks())
     files = _files(sound, left_out, index)
     manifest = _manifest(sound, left_out, fingerprint, run, splits, files)
-    _read_back(manifest, index, run)
+    manifest = manifest.with_hashes(_read_back(manifest, index, run))
     files[sidecars.README_FILE] = sidecars.readme(manifest)
     for name, content in files.items():
         run.place.write(name, content)
@@ -349,19 +350,25 @@ def _files(sound: Scan, left_out: LeftOut, index: pa.Table) -> dict[str, bytes]:
     return files
 
 
-def _read_back(manifest: manifests.Manifest, index: pa.Table, run: _Build) -> None:
+def _read_back(manifest: manifests.Manifest, index: pa.Table, run: _Build) -> dict[str, str]:
     """Read every shard again, by code that shares nothing with the writer.
+
+    Returns:
+        The SHA-256 of each shard, by name, of the bytes whose CRCs and content were checked.
 
     Raises:
         RecordError: what stands on disk is not what was to be written.
         EngineError: a worker died.
     """
     run.monitor.stage("read back", sum(len(split.shards) for split in manifest.splits.values()))
+    names = [shard.name for split in manifest.splits.values() for shard in split.shards]
+    hashes: dict[str, str] = {}
     tasks = reading.tasks_of(run.place.files, manifest, index, decode=False)
-    for done, (_, result) in enumerate(run.engine.run(reading.check_shard, tasks), 1):
+    for done, (number, result) in enumerate(run.engine.run(examine_shard, tasks), 1):
         if isinstance(result, EngineFailure):
             raise EngineError(f"reading a shard back ended in: {result.message}")
-        for problem in result:
+        hashes[names[number]] = result.sha256
+        for problem in result.problems:
             run.place.forget(problem.shard)
             raise RecordError(
                 problem.shard,
@@ -370,3 +377,4 @@ def _read_back(manifest: manifests.Manifest, index: pa.Table, run: _Build) -> No
                 problem.offset,
             )
         run.monitor.progress(done)
+    return hashes

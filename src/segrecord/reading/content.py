@@ -55,7 +55,7 @@ class CheckTask(NamedTuple):
     bytes: int
     """Size of the file."""
     sha256: str
-    """Of the file, in hexadecimal."""
+    """Of the file, in hexadecimal; empty: not known yet, this check tells it."""
     rows: tuple[IndexRow, ...]
     decode: bool
     """Hash and decode image and mask too; False is the fast read-back before a commit."""

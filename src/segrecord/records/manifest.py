@@ -97,6 +97,21 @@ class Manifest(_Part):
     """SHA-256, in hexadecimal, of the dataset's other files by name; "" of the read-me, which
     people may edit."""
 
+    def with_hashes(self, sha256s: dict[str, str]) -> Manifest:
+        """The manifest with these SHA-256 of its shards, by name."""
+        splits = {
+            name: split.model_copy(
+                update={
+                    "shards": tuple(
+                        shard.model_copy(update={"sha256": sha256s[shard.name]})
+                        for shard in split.shards
+                    )
+                }
+            )
+            for name, split in self.splits.items()
+        }
+        return self.model_copy(update={"splits": splits})
+
 
 def shard_name(split: str, shard: int, shards: int, compression: str) -> str:
     """The file name of a shard, for example `train-00003-of-00010.tfrecord`."""

@@ -6,6 +6,7 @@ the TensorFlow code that reads it without segrecord. Docs: docs/format.md.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -159,6 +160,7 @@ def meta_key(schema: SchemaName, column: str) -> str:
     return _META.get(schema, "meta/") + column
 
 
+@functools.cache
 def keys(layout: Layout) -> tuple[Key, ...]:
     """The keys that records of this layout may have, kept columns aside."""
     return tuple(key for key in SCHEMAS[layout.schema] if _applies(key, layout))
