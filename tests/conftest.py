@@ -4,8 +4,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.append(str(Path(__file__).parent))
+
+# `make fuzz` takes the second one: the same properties, on many more examples.
+settings.register_profile("default", max_examples=50, deadline=None)
+settings.register_profile("fuzz", max_examples=3000, deadline=None)
+settings.load_profile("default")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from tests import datasets
@@ -407,7 +407,6 @@ def test_a_bit_flipped_in_any_byte_is_found_and_its_record_named(small):
         assert found[0].offset == (second if position >= second else 0)
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_cut_or_overwritten_stretch_is_found_and_nothing_is_raised(small, data):
     task, sound, copy = small
@@ -421,7 +420,6 @@ def test_any_cut_or_overwritten_stretch_is_found_and_nothing_is_raised(small, da
     assert all(isinstance(one, RecordError) for one in found)
 
 
-@settings(max_examples=60, deadline=None)
 @given(payload=st.binary(max_size=200), position=st.integers(0, 1))
 def test_any_payload_with_right_crcs_is_a_finding_not_an_exception(small, payload, position):
     task, sound, copy = small
@@ -431,7 +429,6 @@ def test_any_payload_with_right_crcs_is_a_finding_not_an_exception(small, payloa
     assert check_shard(task._replace(path=str(copy), decode=True))
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_damage_inside_stored_images_is_a_finding_not_an_exception(small, data):
     task, sound, copy = small
@@ -558,7 +555,6 @@ def test_a_wrong_value_in_the_index(folder, values, rule):
     assert any(rule in one for one in told(folder)), told(folder)
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_damage_of_the_index_is_a_finding_or_harmless_never_an_exception(index_copy, data):
     folder, sound = index_copy

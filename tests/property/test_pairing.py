@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segrecord.options import SourceOptions
@@ -22,7 +22,6 @@ names = st.text(
 plain_names = st.text("abcdeXYZ0123456789()é", min_size=1, max_size=8)
 
 
-@settings(max_examples=50)
 @given(names, st.sampled_from(SUFFIXES), st.sampled_from(PREFIXES))
 def test_any_name_is_found_again_below_any_affix(name, suffix, prefix):
     images = ImageNames([(name, 7)])
@@ -31,7 +30,6 @@ def test_any_name_is_found_again_below_any_affix(name, suffix, prefix):
     assert images.match(prefix + name).images == (7,)
 
 
-@settings(max_examples=50)
 @given(names, st.sampled_from([*SUFFIXES, "_image", ""]), st.sampled_from([*PREFIXES, "img_", ""]))
 def test_an_affix_taken_off_and_put_back_is_the_name(name, suffix, prefix):
     affixed = prefix + name + suffix
@@ -42,14 +40,12 @@ def test_an_affix_taken_off_and_put_back_is_the_name(name, suffix, prefix):
         assert bare.pattern.replace("X", bare.base, 1) == affixed
 
 
-@settings(max_examples=50)
 @given(st.lists(plain_names, unique=True, max_size=8), plain_names)
 def test_a_plain_name_matches_only_itself(stems, stem):
     found = ImageNames((s, i) for i, s in enumerate(stems)).match(stem)
     assert found.images == tuple(i for i, s in enumerate(stems) if s == stem)
 
 
-@settings(max_examples=50)
 @given(st.dictionaries(plain_names, st.sampled_from(SUFFIXES), min_size=1, max_size=8))
 def test_each_mask_goes_to_its_own_image_whatever_the_order(pairs):
     forwards = ImageNames((stem, i) for i, stem in enumerate(pairs))
@@ -66,7 +62,6 @@ LAYOUTS = {
 }
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(sorted(LAYOUTS)),
     st.sets(st.text("abc0123456789", min_size=1, max_size=6), min_size=1, max_size=6),

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segrecord.options import PlanOptions
@@ -23,7 +23,6 @@ SHARES = st.sampled_from(
 )
 
 
-@settings(max_examples=50, deadline=None)
 @given(KEYS, st.integers(0, 2**63 - 1), st.randoms())
 def test_the_order_depends_on_seed_and_keys_only(keys, seed, random):
     ordered = [keys[row] for row in order(keys, seed)]
@@ -34,7 +33,6 @@ def test_the_order_depends_on_seed_and_keys_only(keys, seed, random):
     assert left == [key for key in ordered if key in set(some)]
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=60), SHARES)
 def test_a_split_is_exact_to_within_one_sample_a_class(strata, shares):
     result = assign(strata, [None] * len(strata), list(range(len(strata))), shares)
@@ -46,7 +44,6 @@ def test_a_split_is_exact_to_within_one_sample_a_class(strata, shares):
     assert set(result) <= {name for name, _ in shares}
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9) | st.none()), min_size=1), SHARES
 )
@@ -59,7 +56,6 @@ def test_groups_stand_in_one_split_and_every_sample_in_one(rows, shares):
     assert len(homes) == len({group for group in groups if group})
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.integers(1, 1000), min_size=1, max_size=50),
     st.integers(1, 20),

@@ -4,7 +4,7 @@ import contextlib
 import io
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -24,7 +24,6 @@ def pictures(draw):
     return rng.integers(0, levels, (height, width, samples), dtype=np.uint8)
 
 
-@settings(max_examples=50, deadline=None)
 @given(pictures(), st.booleans())
 def test_encode_then_walk_then_pillow_gives_the_pixels_back(pixels, photo):
     data = png.encode(pixels, photo=photo)
@@ -34,13 +33,11 @@ def test_encode_then_walk_then_pillow_gives_the_pixels_back(pixels, photo):
         assert np.array_equal(np.asarray(opened).reshape(pixels.shape), pixels)
 
 
-@settings(max_examples=25, deadline=None)
 @given(pictures(), st.booleans())
 def test_encode_is_deterministic(pixels, photo):
     assert png.encode(pixels, photo=photo) == png.encode(pixels.copy(order="F"), photo=photo)
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     st.sampled_from([b"", png.SIGNATURE, b"\xff\xd8\xff", b"GIF89a", b"BM", b"II*\0", b"P5 2 2 "]),
     st.binary(max_size=300),

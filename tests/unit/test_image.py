@@ -245,6 +245,15 @@ def big_bmp() -> bytes:
     return bytes(data)
 
 
+def black_and_white_bmp() -> bytes:
+    """8 bits a pixel, two palette entries: Pillow takes it for 1 bit a pixel, and reads zeros."""
+    rows = b"".join(bytes([y % 2, 1, 0, 1]) for y in range(4))
+    palette = b"\0\0\0\0\xff\xff\xff\0"
+    info = struct.pack("<IiiHHIIiiII", 40, 4, 4, 1, 8, 0, len(rows), 0, 0, 2, 2)
+    start = 14 + len(info) + len(palette)
+    return struct.pack("<2sIHHI", b"BM", start + len(rows), 0, 0, start) + info + palette + rows
+
+
 def png16(colour: int, samples: int) -> bytes:
     header = struct.pack(">IIBBBBB", 2, 1, 16, colour, 0, 0, 0)
     rows = chunk(b"IDAT", zlib.compress(bytes(1 + 4 * samples)))
@@ -293,6 +302,7 @@ REFUSED = {
     "webp damaged": ("broken-image", SOUND["webp"][:60]),
     "tiff damaged": ("broken-image", b"II*\0\xff\xff\xff\x7f"),
     "ppm damaged": ("broken-image", b"P6 -4 4 255\n" + bytes(48)),
+    "bmp black and white": ("unsupported-mode", black_and_white_bmp()),
     "bmp truncated": ("broken-image", SOUND["bmp"][:-9]),
     "ppm truncated": ("broken-image", SOUND["ppm"][:-9]),
     "tiff truncated": ("broken-image", SOUND["tiff big-endian lzw"][:300]),

@@ -189,7 +189,7 @@ def test_a_broken_csv_is_refused_by_name(place, text, rule):
     assert "index.csv" in str(caught.value)
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.binary(max_size=60), st.text('",;\t\n\r\\ a/1.png=|', max_size=60)))
 def test_any_bytes_below_a_header_are_read_or_refused(place, body):
     data = body if isinstance(body, bytes) else body.encode()

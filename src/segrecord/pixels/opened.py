@@ -106,6 +106,12 @@ def _load(data: bytes, form: str) -> Opened:
         )
     orientation = _orientation(opened)
     depth = _bit_depth(opened)
+    if form == "bmp" and opened.mode == "1" and _bmp_bits(data) != 1:
+        raise PixelError(
+            "unsupported-mode",
+            "Pillow reads a bmp of several bits a pixel wrong where its palette is black and white",
+            _FIX,
+        )
     if not isinstance(opened, TiffImagePlugin.TiffImageFile):
         opened.load()
         return Opened(opened, orientation, depth)
@@ -149,6 +155,12 @@ def _complaints(heard: IO[bytes]) -> list[str]:
     if others:
         os.write(2, b"".join(others))
     return [line.decode(errors="replace").strip() for line in lines if _LIBTIFF.match(line)]
+
+
+def _bmp_bits(data: bytes) -> int:
+    """Bits a pixel, by the header: BITMAPCOREHEADER has 12 bytes, all later ones at least 40."""
+    at = 24 if data[14] == 12 else 28  # noqa: PLR2004 - as above
+    return int.from_bytes(data[at : at + 2], "little")
 
 
 def _load_png(data: bytes) -> Opened:
