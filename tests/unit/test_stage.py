@@ -358,3 +358,22 @@ def test_a_dataset_finished_while_this_build_started_is_not_overwritten(
     with pytest.raises(OutputError, match="holds a finished dataset"):
         build(root, out, seed=5)
     assert files(out) == before
+
+
+def test_a_shard_that_cannot_be_put_on_disk_is_never_committed(
+    root, tmp_path, wanted, monkeypatch, inline
+):
+    sync = stage._sync_file
+
+    def failing(path):
+        if "-00001-of-" in path.name:
+            raise OSError(errno.EIO, "Input/output error")
+        sync(path)
+
+    monkeypatch.setattr(stage, "_sync_file", failing)
+    with pytest.raises(OutputError, match="Input/output error"):
+        segrecord.build(root, tmp_path / "out", shards=3)
+    assert not (tmp_path / "out" / "dataset.json").exists()
+    monkeypatch.undo()
+    segrecord.build(root, tmp_path / "out", shards=3, workers=1)
+    assert segrecord.verify(tmp_path / "out").problems == ()

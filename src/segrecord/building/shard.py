@@ -1,8 +1,9 @@
 """The worker that writes one shard: pure, picklable, and its failures are values.
 
-A shard goes into the stage under its final name only when it is whole and on disk; beside it
-lies a sidecar (`.json`) with the fingerprint of the plan it belongs to and the index of its
-records. A file is hashed again as it is read: a shard never holds bytes that were not scanned.
+A shard goes into the stage under its final name only when it is whole; beside it lies a sidecar
+(`.json`) with the mark of the plan it belongs to and the index of its records. The parent puts
+it on disk (`Stage.sync`) while the next ones are written. A file is hashed again as it is read: a
+shard never holds bytes that were not scanned.
 """
 
 from __future__ import annotations
@@ -153,7 +154,6 @@ def _write(task: ShardTask, path: str, problems: list[Problem]) -> dict[str, Any
         for chunk in tfrecord.compressed(_frames(task, index, problems), task.rules.compression):
             _write_all(file.fileno(), chunk)
             size += len(chunk)
-        os.fsync(file.fileno())
     columns = dict(zip(SIDECAR_COLUMNS, zip(*index, strict=True), strict=True)) if index else {}
     return {
         "mark": task.rules.mark,
@@ -337,6 +337,4 @@ def _write_sidecar(task: ShardTask, sidecar: dict[str, Any]) -> None:
     temporary = f"{path}.tmp"
     with open(temporary, "w", encoding="utf-8") as file:  # noqa: PTH123 - as above
         json.dump(sidecar, file, separators=(",", ":"))
-        file.flush()
-        os.fsync(file.fileno())
     _settle(temporary, path)

@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ STOPPED = ("findings.csv",)
 """What a build that was stopped by errors leaves in the output for people to read."""
 
 
+_SYNCS = 2
+"""Files that are put on disk at once: waiting costs no processor, and disks like some company."""
+
+
 class Stage:
     """The stage of one output folder; made by `opened`."""
 
@@ -34,6 +39,12 @@ class Stage:
         self.out = out
         self.scan = out / STAGE / "scan"
         self.files = out / STAGE / "files"
+        self._disk = ThreadPoolExecutor(_SYNCS, "segrecord-sync")
+        self._synced: list[Future[None]] = []
+
+    def sync(self, name: str) -> None:
+        """Begin to put a finished shard on disk, while workers go on; `commit` waits for it."""
+        self._synced.append(self._disk.submit(_sync_file, self.files / name))
 
     def finished(self, mark: str, name: str) -> dict[str, Any] | None:
         """The sidecar of a shard finished under this mark; None if there is none."""
@@ -66,7 +77,13 @@ class Stage:
         temporary.replace(self.files / name)
 
     def commit(self, manifest: manifests.Manifest) -> None:
-        """Make the dataset: `dataset.json` is written, all files move up."""
+        """Make the dataset: all shards are on disk, `dataset.json` is written, all files move up.
+
+        Raises:
+            OSError: the disk is full or failing.
+        """
+        for synced in self._synced:
+            synced.result()
         self.write(manifests.MANIFEST, manifests.dumps(manifest))
         sync_folder(self.files)
         self.move_up()
@@ -121,6 +138,10 @@ class Stage:
         if listed_in.exists():
             for name in _names(manifests.read(listed_in)) - keep:
                 (self.out / name).unlink(missing_ok=True)
+
+    def still(self) -> None:
+        """Drop what waits to be put on disk, and wait for what is under way."""
+        self._disk.shutdown(cancel_futures=True)
 
     def close(self) -> None:
         """Remove the stage of a dataset that is committed."""
@@ -220,11 +241,20 @@ def opened(out: Path) -> Iterator[Stage]:
         try:
             yield stage
         finally:
+            stage.still()
             if stage.is_empty():
                 stage.close()
             if made:
                 with contextlib.suppress(OSError):  # it is not empty
                     out.rmdir()
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))  # Windows: not O_RDONLY
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _still_there(descriptor: int, out: Path) -> bool:

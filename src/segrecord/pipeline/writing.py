@@ -253,6 +253,8 @@ def _write_shards(
         for block, name in zip(blocks, names, strict=True)
         if run.place.finished(rules.mark, name) is None
     ]
+    for name in set(names) - {assemble.block_name(block, rules.compression) for block in wanted}:
+        run.place.sync(name)  # the run that wrote it may have died before it was on disk
     reused = len(blocks) - len(wanted)
     run.monitor.stage("write", len(blocks))
     run.monitor.progress(reused)
@@ -269,6 +271,8 @@ def _write_shards(
             for problem in result.problems
         ]
         failures += [result.failure] * bool(result.failure)
+        if not (result.problems or result.failure):
+            run.place.sync(result.name)
         run.monitor.progress(done)
     if findings:
         _stop(run.place, "files changed while they were read", tuple(findings))
