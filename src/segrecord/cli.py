@@ -261,7 +261,11 @@ def verify(dataset: Path, as_json: bool, **options: Any) -> None:  # noqa: FBT00
     from segrecord import pipeline  # noqa: PLC0415 - keeps --help light
     from segrecord.reporting import printed, told  # noqa: PLC0415 - as above
 
-    report = pipeline.verify(dataset, **options)
+    monitor = told.ConsoleMonitor(_console(), quiet=as_json)
+    try:
+        report = pipeline.verify(dataset, monitor=monitor, **options)
+    finally:
+        monitor.close()
     if as_json:
         click.echo(json.dumps(told.report_json(report), indent=2))
     else:

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
-__all__ = ["Engine", "EngineFailure", "InlineEngine", "LocalEngine", "available_cores", "note"]
+__all__ = [
+    "Engine",
+    "EngineFailure",
+    "InlineEngine",
+    "LocalEngine",
+    "Runner",
+    "available_cores",
+    "note",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,7 +51,22 @@ class EngineFailure(NamedTuple):
     """The file the worker was on (see `note`), "" if none."""
 
 
-class Engine(Protocol):
+class Runner(Protocol):
+    """What an open engine is to those who give it work."""
+
+    def run(
+        self, function: Callable[[T], R], tasks: Iterable[T]
+    ) -> Iterator[tuple[int, R | EngineFailure]]:
+        """Each task's number (from 0) and result, in any order.
+
+        Raises:
+            EngineError: the workers as a whole cannot run: the function cannot be imported, or
+                workers die before they can work.
+        """
+        ...
+
+
+class Engine(Runner, Protocol):
     """Runs a function over tasks. A context manager; its workers live from enter to exit.
 
     Duties of the caller: the function is a module-level function that can be imported (not of
@@ -71,17 +94,6 @@ class Engine(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
-
-    def run(
-        self, function: Callable[[T], R], tasks: Iterable[T]
-    ) -> Iterator[tuple[int, R | EngineFailure]]:
-        """Each task's number (from 0) and result, in any order.
-
-        Raises:
-            EngineError: the workers as a whole cannot run: the function cannot be imported, or
-                workers die before they can work.
-        """
-        ...
 
 
 class InlineEngine:

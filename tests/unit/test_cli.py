@@ -177,11 +177,20 @@ def test_a_wrong_extension_is_a_warning_that_names_the_file(run, source):
 
 
 def test_a_0_255_mask_among_ids_is_a_warning_that_names_the_file(run, source):
-    draw_mask(source / "masks/1.png", (0, 1, 2))
+    for number in (1, 2, 3):
+        draw_mask(source / f"masks/{number}.png", (0, 1, 2))
     code, out, _ = build(run, source)
     assert code == 0
-    assert "warning mask-ignore-only: 3 findings" in out
+    assert "warning mask-ignore-only: 1 finding" in out
     assert "masks/0.png: holds only 0 and 255" in out
+
+
+def test_a_few_masks_of_ids_among_0_255_masks_are_an_error_that_asks_for_a_map(run, source):
+    draw_mask(source / "masks/1.png", (0, 1, 2))
+    code, _, err = build(run, source)
+    assert code == 1
+    assert "masks/1.png: 2 mask values (1, 2), beside 3 masks that hold only 0 and 255" in err
+    assert "--mask-map" in err
 
 
 def test_a_row_without_its_file_is_an_error_with_its_number(run, source):

@@ -165,7 +165,7 @@ def test_a_map_names_the_classes_in_its_order():
 def test_values_off_the_map_are_an_error_with_number_values_and_file():
     result = reading([IDS, EXTRA], mask_map="0=background,255=lung")
     assert codes(result) == [("error", "mask-values", "ids"), ("error", "mask-values", "extra")]
-    assert "2 mask values (1, 2) are not in the mask map: 50 pixels" in result.findings[0].message
+    assert "2 mask values (1, 2), not in the mask map: 50 pixels" in result.findings[0].message
     assert result.findings[0].fix == "add them to --mask-map"
 
 
@@ -199,3 +199,16 @@ def test_a_threshold_reads_everything_grey_and_refuses_palettes():
 def test_nothing_is_thresholded_unasked():
     for masks in ([TWO], [IDS], [EXTRA], [scanned("g", picture(3, 40, 40, 1))]):
         assert reading(masks).map.threshold is None
+
+
+def test_a_few_stray_ids_among_0_255_masks_are_an_error_and_not_a_reading_of_255_as_ignore():
+    masks = [found(f"m{n}", {0: 50, 255: 50}) for n in range(5)]
+    masks.append(found("stray", {0: 50, 3: 2, 255: 48}))
+    result = reading(masks)
+    assert codes(result) == [("error", "mask-values", "stray")]
+    assert (
+        "1 mask value (3), beside 5 masks that hold only 0 and 255: 2 pixels"
+        in result.findings[0].message
+    )
+    assert "--mask-map 0=background,3=class3,255=foreground" in result.findings[0].fix
+    assert codes(reading(masks[:1] + masks[5:])) == [("warning", "mask-ignore-only", "m0")]

@@ -208,13 +208,11 @@ def _draft(fact: dict[str, Any], folder: str) -> DraftRef:
     )
 
 
-def index(made_of: Ingredients, sidecars: list[dict[str, Any]]) -> pa.Table:
-    """The index (schema tables.RECORDS and kept columns), in the order of the plan."""
-    plan, samples = made_of.plan, made_of.samples.take(made_of.plan["row"])
-    written = {
-        name: [value for sidecar in sidecars for value in sidecar["columns"][name]]
-        for name in sidecars[0]["columns"]
-    }
+def index(made_of: Ingredients, block: Block, sidecar: dict[str, Any]) -> pa.Table:
+    """The index of one shard (schema tables.RECORDS and kept columns), in the order of the plan."""
+    plan = made_of.plan.slice(block.start, block.end - block.start)
+    samples = made_of.samples.take(plan["row"])
+    written = dict(sidecar["columns"])
     written["sha256"] = [bytes.fromhex(text) for text in written["sha256"]]
     names = [labels[0] if labels else None for labels in samples["labels"].to_pylist()]
     columns: dict[str, Any] = {
@@ -237,22 +235,22 @@ def _array(values: Any, kind: pa.DataType) -> Any:
 
 
 def splits(
-    made_of: Ingredients, found: list[Block], sidecars: list[dict[str, Any]], labels: pa.Array
+    made_of: Ingredients, found: list[Block], sizes: list[int], labels: pa.Array
 ) -> dict[str, manifests.Split]:
     """The manifest's account of the shards, by split.
 
     Args:
         made_of: the classes and options.
         found: the shards in the order of the plan.
-        sidecars: of each of them.
+        sizes: bytes of each of them.
         labels: (N,) the index's label column, in the order of the plan.
     """
     shards: dict[str, list[manifests.Shard]] = {}
-    for block, sidecar in zip(found, sidecars, strict=True):
+    for block, size in zip(found, sizes, strict=True):
         shard = manifests.Shard(
             name=block_name(block, made_of.options.records.compression),
-            records=sidecar["records"],
-            bytes=sidecar["bytes"],
+            records=block.end - block.start,
+            bytes=size,
             sha256="",  # of the file as it stands on disk: the read-back gives it
             class_counts=_class_counts(
                 labels.slice(block.start, block.end - block.start), made_of.classes

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
 
+from segrecord.engines import Runner
 from segrecord.sources.understood import Understood
 
 
@@ -14,7 +16,7 @@ class Monitor(Protocol):
         """How the source was understood, before any file is read."""
 
     def stage(self, name: str, total: int) -> None:
-        """A stage begins: "scan" (of `total` samples), "write" or "read back" (of shards)."""
+        """A stage begins: "scan" (of `total` samples), or another (of `total` shards)."""
 
     def progress(self, done: int) -> None:
         """So many of the stage's steps are done."""
@@ -31,3 +33,19 @@ class Silent:
 
     def progress(self, done: int) -> None:
         """Say nothing."""
+
+
+class Watched:
+    """An open engine whose next runs are a stage each, told to a monitor as results come."""
+
+    def __init__(self, engine: Runner, monitor: Monitor, stage: str, total: int) -> None:
+        self._engine = engine
+        self._monitor = monitor
+        self._stage = (stage, total)
+
+    def run(self, function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
+        """As the engine's."""
+        self._monitor.stage(*self._stage)
+        for done, result in enumerate(self._engine.run(function, tasks), 1):
+            yield result
+            self._monitor.progress(done)

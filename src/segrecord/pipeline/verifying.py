@@ -8,6 +8,7 @@ from typing import Any
 from segrecord.engines import LocalEngine
 from segrecord.errors import UsageError
 from segrecord.options import SourceOptions
+from segrecord.pipeline.monitor import Monitor, Silent, Watched
 from segrecord.reading import compare
 from segrecord.reading import verify as reading
 from segrecord.reading.verify import Report
@@ -25,6 +26,7 @@ def verify(
     metadata: str | None = None,
     root: str | None = None,
     workers: int | None = None,
+    monitor: Monitor | None = None,
 ) -> Report:
     """Read and check every record; with the source, compare every pixel and label with it.
 
@@ -35,6 +37,7 @@ def verify(
             in the source folder and beside it.
         root: as in the build.
         workers: worker processes; None: one a core.
+        monitor: is told how the work goes.
 
     Raises:
         OutputError: there is no finished dataset.
@@ -43,12 +46,15 @@ def verify(
     """
     folder = Path(dataset)
     manifest = manifests.load(folder)
+    shards = sum(len(split.shards) for split in manifest.splits.values())
+    told = monitor or Silent()
     with LocalEngine(workers, PRELOAD) as engine:
-        report = reading.check_dataset(folder, engine)
+        report = reading.check_dataset(folder, Watched(engine, told, "verify", shards))
         if source is None:
             return report
         samples = understand(source, _options(manifest, source, metadata, root)).samples
-        problems = compare.compare_dataset(folder, samples, engine)
+        watched = Watched(engine, told, "compare", shards)
+        problems = compare.compare_dataset(folder, samples, watched)
     return report._replace(problems=(*report.problems, *problems))
 
 

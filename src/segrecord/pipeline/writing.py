@@ -191,9 +191,13 @@ def _write(sound: Scan, left_out: LeftOut, run: _Build) -> tuple[manifests.Manif
         run.place.abandon()
     reused = _write_shards(made_of, blocks, rules, run)
     names = [assemble.block_name(block, rules.compression) for block in blocks]
-    written = [run.place.sidecar(name) for name in names]
-    index = assemble.index(made_of, written)
-    splits = assemble.splits(made_of, blocks, written, index["label"].combine_chunks())
+    parts, sizes = [], []
+    for block, name in zip(blocks, names, strict=True):
+        sidecar = run.place.sidecar(name)
+        parts.append(assemble.index(made_of, block, sidecar))
+        sizes.append(sidecar["bytes"])
+    index = pa.concat_tables(parts).combine_chunks()
+    splits = assemble.splits(made_of, blocks, sizes, index["label"].combine_chunks())
     files = _files(sound, left_out, index)
     manifest = _manifest(sound, left_out, fingerprint, run, splits, files)
     manifest = manifest.with_hashes(_read_back(manifest, index, run))

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segrecord.engines import Engine, EngineFailure
+from segrecord.engines import EngineFailure, Runner
 from segrecord.options import Checks, PixelOptions, RecordOptions
 from segrecord.pixels.mask import ValueMap
 from segrecord.quality.kept import KEPT, KeptScan
@@ -42,7 +42,7 @@ def draft_rule(pixels: PixelOptions, records: RecordOptions) -> DraftRule | None
 
 def scan(
     samples: pa.Table,
-    engine: Engine,
+    engine: Runner,
     checks: Checks,
     kept: KeptScan,
     earlier: pa.Table,
@@ -58,12 +58,11 @@ def scan(
         earlier: facts of earlier scans (schema KEPT), the newest first.
         progress: called with the number of rows done, now and then.
     """
-    rows = _rows(samples)
     known = _known(samples, earlier, checks)
     step = TASK_ROWS[checks]
-    starts = list(range(0, len(rows), step))
+    starts = list(range(0, len(samples), step))
     tables, places, done = [], [], 0
-    for number, result in _scanned(engine, rows, starts, step, checks, kept, known):
+    for number, result in _scanned(engine, samples, starts, step, checks, kept, known):
         fresh = [(place, row) for place, row in enumerate(result, number) if row.facts]
         if fresh:
             tables.append(kept.add([row for _, row in fresh]))
@@ -128,8 +127,8 @@ def _known(samples: pa.Table, earlier: pa.Table, checks: Checks) -> _Known:
 
 
 def _scanned(
-    engine: Engine,
-    rows: list[Row],
+    engine: Runner,
+    samples: pa.Table,
     starts: list[int],
     step: int,
     checks: Checks,
@@ -140,20 +139,22 @@ def _scanned(
 
     def task(start: int, end: int) -> ScanTask:
         own = tuple(known[row][1] if row in known else None for row in range(start, end))
-        return ScanTask(tuple(rows[start:end]), checks, rule.rule, own)
+        rows = _rows(samples.slice(start, end - start))  # all at once they outweigh the tables
+        return ScanTask(tuple(rows), checks, rule.rule, own)
 
     failed: list[int] = []
-    tasks = (task(start, min(start + step, len(rows))) for start in starts)
+    tasks = (task(start, min(start + step, len(samples))) for start in starts)
     for number, result in engine.run(scan_rows, tasks):
         if isinstance(result, EngineFailure):
             start = starts[number]
-            failed += range(start, min(start + step, len(rows)))
+            failed += range(start, min(start + step, len(samples)))
         else:
             yield starts[number], result
     for number, result in engine.run(scan_rows, (task(row, row + 1) for row in failed)):
         row = failed[number]
         if isinstance(result, EngineFailure):
-            yield row, [Scanned(_crashed(rows[row], checks, result), None)]
+            (lost,) = _rows(samples.slice(row, 1))
+            yield row, [Scanned(_crashed(lost, checks, result), None)]
         else:
             yield row, result
 

@@ -94,7 +94,7 @@ def _off_map(masks: list[MaskValues], known: set[int], white: int | None) -> Ite
         else:
             off = {v: n for v, n in zip(mask.values, mask.counts, strict=True) if v not in known}
         if off:
-            yield _off_values(mask, off, "are not in the mask map", "add them to --mask-map")
+            yield _off_values(mask, off, "not in the mask map", "add them to --mask-map")
 
 
 def _off_values(mask: MaskValues, off: dict[int, int], rule: str, fix: str) -> Finding:
@@ -102,7 +102,7 @@ def _off_values(mask: MaskValues, off: dict[int, int], rule: str, fix: str) -> F
     pixels, total = sum(off.values()), sum(mask.counts)
     share = 100 * pixels / total
     message = (
-        f"{len(off)} mask value{'s' * (len(off) > 1)} ({shown}) {rule}: {pixels} pixels, "
+        f"{len(off)} mask value{'s' * (len(off) > 1)} ({shown}), {rule}: {pixels} pixels, "
         f"{share:.2g} % of the mask"
     )
     return Finding("error", "mask-values", mask.key, mask.path, message, fix)
@@ -113,7 +113,7 @@ def _understood(masks: list[MaskValues]) -> Reading:
     union = sorted({value for mask in numbers for value in mask.values})
     if set(union) <= {0, 255}:
         return Reading(ValueMap(((0, 0), (255, 1)), 1), ("background", "foreground"), ())
-    odd = list(_odd_masks(numbers, union))
+    odd = list(_odd_masks(numbers, union)) or list(_outvoted(numbers, union))
     ids = [value for value in union if value != IGNORE]
     classes = tuple(f"class {number}" for number in range(max(ids) + 1)) if ids else ()
     reading = ValueMap(tuple((value, value) for value in union if value <= IGNORE), 1)
@@ -133,7 +133,7 @@ def _odd_masks(masks: list[MaskValues], union: list[int]) -> Iterator[Finding]:
     plausible = dense and not crowded
     if plausible and not smooth and union[-1] <= IGNORE:
         return
-    rule = "look like smoothed edges or JPEG" if smooth else "are neither 0/255 nor class ids"
+    rule = "looking like smoothed edges or JPEG" if smooth else "neither 0/255 nor class ids"
     off = [mask for mask in masks if mask.kind == "grey" and not set(mask.values) <= {0, 255}]
     blamed = _blamed(off, smooth, dense=dense)
     fix = _way_out(smooth, union)
@@ -186,6 +186,26 @@ def _way_out(smooth: list[MaskValues], union: list[int]) -> str:
     )
 
 
+def _outvoted(masks: list[MaskValues], union: list[int]) -> Iterator[Finding]:
+    """A few masks with other values in a set of 0/255 masks.
+
+    Read as class ids they would turn the foreground of all the others into ignore.
+    """
+    others = [mask for mask in masks if not set(mask.values) <= {0, IGNORE}]
+    plain = sum(map(_holds_ignore_only, masks))
+    if plain <= len(others):
+        return
+    rule = f"beside {plain} masks that hold only 0 and 255"
+    for mask in others:
+        counts = zip(mask.values, mask.counts, strict=True)
+        off = {value: n for value, n in counts if value not in {0, IGNORE}}
+        yield _off_values(mask, off, rule, _way_out([], union))
+
+
+def _holds_ignore_only(mask: MaskValues) -> bool:
+    return IGNORE in mask.values and set(mask.values) <= {0, IGNORE}
+
+
 def _two_valued(masks: list[MaskValues], ids: list[int]) -> Iterable[Finding]:
     """A 0/255 mask among id masks reads as background and ignore: the user should look."""
     return [
@@ -199,7 +219,7 @@ def _two_valued(masks: list[MaskValues], ids: list[int]) -> Iterable[Finding]:
             "if 255 is a class here, name it with --mask-map",
         )
         for mask in masks
-        if ids and IGNORE in mask.values and set(mask.values) <= {0, IGNORE}
+        if ids and _holds_ignore_only(mask)
     ]
 
 

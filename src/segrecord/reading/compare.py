@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from segrecord.engines import Engine
+    from segrecord.engines import Runner
     from segrecord.reading.index import Place
     from segrecord.records.manifest import Manifest
     from segrecord.records.schemas import Layout, Read
@@ -182,7 +182,7 @@ def _mask(
 
 
 def compare_dataset(
-    dataset: str | Path, samples: pa.Table, engine: Engine
+    dataset: str | Path, samples: pa.Table, engine: Runner
 ) -> tuple[RecordError, ...]:
     """Compare every record with its sample.
 

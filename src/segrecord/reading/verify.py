@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from segrecord.engines import Engine
+    from segrecord.engines import Runner
     from segrecord.reading.index import Place
     from segrecord.records.manifest import Manifest
 
@@ -58,7 +58,7 @@ class Report(NamedTuple):
     """What nobody checked, in plain words."""
 
 
-def check_dataset(dataset: str | Path, engine: Engine, *, decode: bool = True) -> Report:
+def check_dataset(dataset: str | Path, engine: Runner, *, decode: bool = True) -> Report:
     """Check a dataset as a whole.
 
     Args:
@@ -134,7 +134,7 @@ def _task(
 
 
 def _run(
-    engine: Engine,
+    engine: Runner,
     function: Callable[[CheckTask], Checked],
     tasks: Iterator[CheckTask] | list[CheckTask],
     manifest: Manifest,
