@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from tests import datasets
 
+from segrecord import tables
 from segrecord.engines import InlineEngine, LocalEngine
 from segrecord.errors import OutputError
 from segrecord.pixels import png
@@ -351,3 +352,10 @@ def test_a_changed_file_beside_the_shards_is_named(tmp_path):
     (problem,) = rules(folder)
     assert problem.startswith("class_mapping.json: its SHA-256 is ")
     assert said in problem
+
+
+def test_a_source_of_other_samples_is_told_for_every_record(tmp_path):
+    folder = datasets.make(tmp_path / "set")
+    found = compare_dataset(folder, tables.SAMPLES.empty_table(), InlineEngine())
+    assert len(found) == 9
+    assert all("is not in the source" in str(problem) for problem in found)

@@ -243,7 +243,7 @@ class _Matched:
         records = part.to_pylist()
         self._met.update(record["key"] for record in records)
         known = [self._rows[record["key"]] for record in records if record["key"] in self._rows]
-        samples = iter(self._samples.take(known).to_pylist())
+        samples = iter(self._samples.take(np.array(known, np.int64)).to_pylist())
         rows = []
         for number, record in enumerate(records):
             rules = [f"key {record['key']!r} is not in the source"]
