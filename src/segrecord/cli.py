@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
+import tempfile
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -341,10 +344,27 @@ def main() -> None:
     except SegrecordError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2 if isinstance(error, UsageError) else 1)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         where = error.filename or "a file"
         click.echo(f"error: {where} cannot be read or written: {error.strerror or error}", err=True)
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
+        _print_fault(error)
+        sys.exit(1)
+
+
+def _print_fault(error: Exception) -> None:
+    """Say that segrecord itself is at fault, and where the traceback lies."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="segrecord-fault-", suffix=".txt", encoding="utf-8", delete=False
+    ) as file:
+        file.write("".join(traceback.format_exception(error)))
+    text = " ".join(str(error).split())[:200]
+    click.echo(f"error: a fault in segrecord itself: {type(error).__name__}: {text}", err=True)
+    click.echo(f"please report it with {file.name}; what is finished is kept", err=True)
 
 
 def _print_usage_error(error: click.ClickException) -> None:

@@ -492,3 +492,28 @@ def test_the_module_is_the_command():
     ]
     assert re.search(r"version \d+\.\d+\.\d+$", outputs[0].strip())
     assert outputs[0].split()[-1] == outputs[1].split()[-1]
+
+
+def test_a_fault_of_segrecord_is_two_lines_that_name_the_file_with_the_traceback(
+    run, source, monkeypatch
+):
+    def faulty(*_arguments, **_options):
+        raise RuntimeError("no\nsuch luck")
+
+    monkeypatch.setattr("segrecord.pipeline.build", faulty)
+    code, out, err = run("build", source, source.parent / "out")
+    assert (code, out) == (1, "")
+    first, second = err.splitlines()
+    assert first == "error: a fault in segrecord itself: RuntimeError: no such luck"
+    named = Path(re.search(r"with (\S+);", second)[1])
+    assert "raise RuntimeError" in named.read_text()
+    named.unlink()
+
+
+def test_a_reader_that_closes_the_pipe_early_is_no_error(source, tmp_path):
+    command = [*COMMAND, "scan", str(source), "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    ) as running:
+        running.stdout.close()
+        assert running.stderr.read() == b""
