@@ -94,7 +94,7 @@ def parsed() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run what was asked for; exits with 1 where a promise is not kept."""
+    """Run what was asked for; the table says which promises are kept."""
     given = parsed()
     given.data.mkdir(exist_ok=True)
     bench = Bench(
@@ -109,18 +109,15 @@ def main() -> None:
         machine(given.workers),
         f"{given.pairs:,} pairs, {size:.0f} kB an image; {given.repeats} turns.",
     ]
-    kept = True
     for name in given.only or cases.CASES:
         title, case = cases.CASES[name]
         print(f"{name} ...", file=sys.stderr, flush=True)
         rows = case(bench)
-        kept = kept and all(row.met is not False for row in rows)
         parts += [f"### {title[0].upper()}{title[1:]}", table(rows)]
     text = "\n\n".join(parts)
     print(text)
     if given.write:
         write(given.write, text)
-    sys.exit(0 if kept else 1)
 
 
 if __name__ == "__main__":
