@@ -334,7 +334,7 @@ def _not_checked(options: Options) -> tuple[str, ...]:
         "basic": ("image pixels: files are sound, but PNG images were not decoded",),
         "none": (
             "pixels: only headers were read, no image or mask was decoded",
-            "mask values: masks were copied unread; they are right only if they hold class ids already",
+            "mask values: masks were copied unread, right only where they hold class ids",
         ),
     }[options.checks.checks]
 
