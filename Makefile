@@ -4,7 +4,7 @@
 #   make test    lint, types and all tests
 #   make lint    lint and types only
 #   make bench   the benchmarks of docs/benchmarks.md (minutes)
-#   make fuzz    long property tests and kills (minutes)
+#   make fuzz    the property tests on thousands of examples, and the kills
 #   make docs    docs/cli.md anew, from the command line itself
 
 PYTHON ?= python3

@@ -331,7 +331,7 @@ def _console() -> Console:
 def main() -> None:
     """Run the command line; every expected error ends in one or two lines on stderr."""
     try:
-        cli(standalone_mode=False)
+        cli(standalone_mode=False, prog_name="segrecord")
     except click.ClickException as error:
         _print_usage_error(error)
         sys.exit(error.exit_code)
