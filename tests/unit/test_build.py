@@ -14,7 +14,8 @@ from PIL import Image
 
 import segrecord
 from make import blob, encoded, files, listing, picture, put, source
-from segrecord.errors import DataError, SourceError, UsageError
+from segrecord.building import sidecars
+from segrecord.errors import DataError, Finding, SourceError, UsageError
 from segrecord.options import SIDE_FILES
 from segrecord.pixels import png
 from segrecord.records import example, manifest, schemas, tfrecord
@@ -103,6 +104,21 @@ def test_one_hot_masks_leave_ignored_pixels_zero(tmp_path):
         assert features["num_classes"] == [1]
         hot = np.frombuffer(found.mask, np.uint8).reshape(8, 6, 1)
         assert (hot[:, :, 0] == blob(number_of(key), high=1)).all()
+
+
+@pytest.mark.parametrize("schema", ["deeplab", "raw"])
+def test_masks_are_united_over_the_background_whatever_its_id(tmp_path, schema):
+    root, out = tmp_path / "src", tmp_path / "out"
+    put(root / "x.png", png.encode(picture(0)))
+    upper, lower = np.zeros((2, 8, 6), np.uint8)
+    upper[1:3, 1:3], lower[5:7, 3:5] = 255, 255
+    put(root / "x_mask.png", png.encode(upper))
+    put(root / "x_mask_1.png", png.encode(lower))
+    options = {"mask_choice": "union", "mask_map": "255=lung,0=background", "schema": schema}
+    segrecord.build(str(root), out, **options)
+    ((_, found, _),) = read(out)
+    assert (stored_mask(found, schema, 2) == ((upper | lower) == 0)).all()
+    assert segrecord.verify(out, source=str(root)).problems == ()
 
 
 def test_a_missing_mask_can_be_an_error(tmp_path):
@@ -221,6 +237,17 @@ def test_no_output_file_tells_where_when_or_on_what_machine_it_was_made(tmp_path
         assert str(tmp_path).encode() not in data, name
         assert socket.gethostname().encode() not in data, name
     assert b"10.png" in (tmp_path / "out" / "quarantine.csv").read_bytes()
+
+
+def test_findings_are_told_below_the_source_and_else_as_they_are():
+    found = Finding("error", "x", "k", "a/data/my a/1.png", "is 'a/m.png', not data/a/m.png", "a/b")
+    (told,) = sidecars.told([found], ["/home/a/", "a/"])
+    assert told.path == "data/my a/1.png"
+    assert told.message == "is 'm.png', not data/a/m.png"
+    assert told.fix == "b"
+    (told,) = sidecars.told([found._replace(path="/home/a/1.png")], ["/home/a/", "a/"])
+    assert told.path == "1.png"
+    assert sidecars.told([found], []) == (found,)
 
 
 def test_the_same_source_elsewhere_gives_the_same_bytes(tmp_path):

@@ -1,5 +1,6 @@
 """Facts to findings: each with the input that trips it."""
 
+import pyarrow as pa
 import pytest
 
 from make import blob, encoded, picture, put, samples_of
@@ -120,6 +121,34 @@ def test_a_sample_without_a_split_among_samples_with_one_is_an_error(check):
     found = check(("a", IMAGE), ("b", IMAGE), splits=["train", None])
     assert codes(found) == [("error", "no-split", "b")]
     assert check(("a", IMAGE), splits=["val"]) == []
+
+
+def test_a_group_in_two_splits_of_the_source_is_an_error():
+    rows = [
+        ("a", "a.png", (), (), "p1", "train"),
+        ("b", "b.png", (), (), "p1", "test"),
+        ("c", "c.png", (), (), "p2", "test"),
+        ("d", "d.png", (), (), None, "train"),
+    ]
+    found = list(checks.divided_groups(samples_of(rows)))
+    assert codes(found) == [("error", "divided-group", "a"), ("error", "divided-group", "b")]
+    assert "group 'p1'" in found[0].message
+    assert list(checks.divided_groups(samples_of(rows[1:]))) == []
+    unsplit = [(*row[:5], None) for row in rows]
+    assert list(checks.divided_groups(samples_of(unsplit))) == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"frame": 2}, {"value": 3}, {"top": 1}, {"left": 1}, {"encoding": "rle"}]
+)
+def test_what_the_table_can_say_and_nothing_reads_is_refused(change):
+    sound = samples_of([("a", "a.png", ("m.png",)), ("b", "b.png")])
+    assert list(checks.parts(sound)) == []
+    rows = sound.to_pylist()
+    rows[0] |= {name: value for name, value in change.items() if name == "frame"}
+    rows[0]["mask"][0] |= {name: value for name, value in change.items() if name != "frame"}
+    found = list(checks.parts(pa.Table.from_pylist(rows, sound.schema)))
+    assert codes(found) == [("error", "unsupported-part", "a")]
 
 
 def test_a_missing_mask_is_an_error_where_that_was_asked_for(check):

@@ -210,10 +210,27 @@ def test_black_and_white_of_a_bilevel_mask_follow_the_map():
     assert cut.apply(plane, cut.lut()).tolist() == [[0, 1]]
 
 
-def test_parts_are_painted_in_order_with_0_transparent():
+def test_parts_are_painted_in_order_with_one_id_transparent():
     parts = [np.array([row], np.uint8) for row in ([1, 1, 0, 0], [0, 2, 2, 0], [0, 0, 0, 0])]
-    assert mask.paint(parts).tolist() == [[1, 2, 2, 0]]
-    assert mask.paint(parts[:1]) is parts[0]
+    assert mask.paint(parts, 0).tolist() == [[1, 2, 2, 0]]
+    assert mask.paint(parts[:1], 0) is parts[0]
+    parts = [np.array([row], np.uint8) for row in ([0, 1, 1], [1, 0, 1])]
+    assert mask.paint(parts, 1).tolist() == [[0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("names", "ids", "clear"),
+    [
+        (("background", "lung"), {0: 0, 255: 1}, 0),
+        (("lung", "background"), {255: 0, 0: 1}, 1),
+        (("background", "lesion"), {255: 0, 0: 1}, 0),
+        (("lung", "rest"), {255: 0, 0: 1}, 1),
+        (("a", "b"), {0: 255, 1: 0, 2: 1}, 255),
+        (("a", "b"), {1: 0, 2: 1}, 0),
+    ],
+)
+def test_the_background_by_name_or_else_by_value_is_transparent(names, ids, clear):
+    assert mask.clear_of(names, ids) == clear
 
 
 def test_fitting_takes_the_nearest_value_and_makes_no_new_ones():

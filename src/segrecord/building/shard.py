@@ -289,7 +289,7 @@ def _mask(row: ShardRow, rules: ShardRules, height: int, width: int) -> Mask:
     for path, sha256 in zip(row.masks, row.mask_sha256s, strict=True):
         plane = _guard(row, path, mask.read, _read(row, path, sha256, None))
         parts.append(rules.map.apply(plane, lut))
-    ids = mask.fit(mask.paint(parts), height, width)
+    ids = mask.fit(mask.paint(parts, rules.map.clear), height, width)
     return Mask(_stored_mask(ids, rules), present=True, pixels=mask.count_ids(ids))
 
 

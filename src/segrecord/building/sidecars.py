@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
@@ -38,16 +39,20 @@ def arrow_file(table: pa.Table) -> bytes:
 
 def told(findings: Iterable[Finding], bases: Sequence[str]) -> tuple[Finding, ...]:
     """The findings with paths relative to these folders: no dataset says where its source lay."""
+    if not bases:
+        return tuple(findings)
+    # Only where a path begins: the folder "a/" does not stand in "data/x.png".
+    known = re.compile(r"(?<![\w./\\-])(?:" + "|".join(map(re.escape, bases)) + ")")
 
-    def short(text: str) -> str:
-        for base in bases:
-            text = text.replace(base, "")
-        return text
+    def short(found: Finding) -> Finding:
+        start = known.match(found.path)
+        return found._replace(
+            path=found.path[start.end() :] if start else found.path,
+            message=known.sub("", found.message),
+            fix=known.sub("", found.fix),
+        )
 
-    return tuple(
-        found._replace(path=short(found.path), message=short(found.message), fix=short(found.fix))
-        for found in findings
-    )
+    return tuple(map(short, findings))
 
 
 def findings_csv(findings: Iterable[Finding]) -> bytes:

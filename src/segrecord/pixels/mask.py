@@ -7,6 +7,7 @@ What the values mean is not decided here, file by file, but once for the dataset
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -47,6 +48,8 @@ class ValueMap(NamedTuple):
     """Class id of the white of a bilevel mask."""
     threshold: int | None = None
     """Values from here on are class 1, lower ones class 0; `ids` is empty then."""
+    clear: int = 0
+    """Class id that lets through what was painted before, where an image has several masks."""
 
     @property
     def black(self) -> int:
@@ -252,11 +255,27 @@ def edge_share(plane: MaskPlane) -> float | None:
     return int((between & (lowest == low) & (highest == high)).sum()) / total
 
 
-def paint(parts: list[Ids]) -> Ids:
-    """The parts painted over each other in their order; 0 is transparent. All (H, W) alike."""
+def clear_of(names: tuple[str, ...], ids: Mapping[int, int]) -> int:
+    """The class id that is transparent in painting, under a mask map.
+
+    The class called background, whatever its place and value (a mask may be drawn black on
+    white); without one, what the value 0 means.
+
+    Args:
+        names: of the mask classes, by id.
+        ids: class id or IGNORE of each value.
+    """
+    return names.index("background") if "background" in names else ids.get(0, 0)
+
+
+def paint(parts: list[Ids], clear: int) -> Ids:
+    """The parts painted over each other in their order, but for the id `clear`.
+
+    All are (H, W) alike. A pixel that is `clear` in all of them stays so.
+    """
     canvas = parts[0]
     for part in parts[1:]:
-        canvas = np.where(part != 0, part, canvas)
+        canvas = np.where(part != clear, part, canvas)
     return canvas
 
 

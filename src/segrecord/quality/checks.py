@@ -34,6 +34,8 @@ def check(samples: pa.Table, facts: pa.Table, options: Options) -> list[Finding]
         *handling(samples, facts),
         *extensions(samples, facts),
         *splits(samples),
+        *divided_groups(samples),
+        *parts(samples),
         *missing_masks(samples, options),
     ]
 
@@ -174,6 +176,44 @@ def splits(samples: pa.Table) -> Iterator[Finding]:
                 "the sample has no split while others have one",
                 "give it a split",
             )
+
+
+def divided_groups(samples: pa.Table) -> Iterator[Finding]:
+    """Samples of one group in several of the splits that the source fixes itself."""
+    pairs = samples.select(["group", "split"]).drop_null().group_by(["group", "split"])
+    counts = pairs.aggregate([]).group_by("group").aggregate([("split", "count")])
+    divided = counts["group"].filter(pc.greater(counts["split_count"], 1))
+    part = samples.filter(pc.is_in(samples["group"], divided.combine_chunks()))
+    for row in part.select(["key", "image", "group", "split"]).to_pylist():
+        yield Finding(
+            "error",
+            "divided-group",
+            row["key"],
+            row["image"],
+            f"it is of group {row['group']!r}, which stands in several splits, here in "
+            f"{row['split']!r}",
+            "mend the splits, leave them out and pass --split, or leave the group out",
+        )
+
+
+def parts(samples: pa.Table) -> Iterator[Finding]:
+    """What the samples table can describe and nothing reads yet: frames, and parts of masks."""
+    masks = samples["mask"].combine_chunks()
+    flat = masks.flatten()
+    odd = pc.or_(pc.not_equal(flat.field("encoding"), "file"), pc.is_valid(flat.field("value")))
+    for name in ("top", "left"):
+        odd = pc.or_(odd, pc.not_equal(flat.field(name), 0))
+    rows = set(pc.list_parent_indices(masks).filter(odd).to_pylist())
+    rows |= set(pc.indices_nonzero(samples["frame"]).to_pylist())
+    for row in sorted(rows):
+        yield Finding(
+            "error",
+            "unsupported-part",
+            samples["key"][row].as_py(),
+            samples["image"][row].as_py(),
+            "frames, and mask parts that are not a file of the image's size, cannot be read yet",
+            "save frame and mask as whole files",
+        )
 
 
 def missing_masks(samples: pa.Table, options: Options) -> Iterator[Finding]:

@@ -197,7 +197,7 @@ def _draft(
     values = {value for found in numbered for value in found}
     value_map = rule.map or _guess(values)
     lut = value_map.lut()
-    ids = mask.paint([value_map.apply(plane, lut) for plane in sound])
+    ids = mask.paint([value_map.apply(plane, lut) for plane in sound], value_map.clear)
     ids = mask.fit(ids, *target)
     return Draft(
         mask.encode(ids),

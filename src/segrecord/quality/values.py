@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from segrecord.errors import Finding
 from segrecord.options import IGNORE, IGNORE_NAME, PixelOptions
-from segrecord.pixels.mask import ValueMap
+from segrecord.pixels.mask import ValueMap, clear_of
 
 PLAUSIBLE_ID = 32
 """Grey values below this may be class ids however few of them occur (a small set holds some of
@@ -83,7 +83,8 @@ def _mapped(masks: list[MaskValues], options: PixelOptions) -> Reading:
     # The white of a 1-bit mask is whatever stands for white elsewhere.
     white = ids.get(1, ids.get(255))
     findings = list(_off_map(masks, set(ids), white))
-    return Reading(ValueMap(tuple(sorted(ids.items())), white or 0), names, tuple(findings))
+    value_map = ValueMap(tuple(sorted(ids.items())), white or 0, clear=clear_of(names, ids))
+    return Reading(value_map, names, tuple(findings))
 
 
 def _off_map(masks: list[MaskValues], known: set[int], white: int | None) -> Iterator[Finding]:

@@ -173,7 +173,7 @@ def _mask(
         return
     height, width = size
     parts = [task.map.apply(mask.read(load(part)), lut) for part in row.masks]
-    expected = mask.fit(mask.paint(parts), height, width)
+    expected = mask.fit(mask.paint(parts, task.map.clear), height, width)
     stored = read_mask(task.layout, found.mask, (height, width), task.mask_classes)
     if stored.shape != expected.shape:
         yield f"the mask is {_size(stored)}, {path} gives {_size(expected)}"
@@ -316,7 +316,8 @@ def _value_map(manifest: Manifest) -> mask.ValueMap | None:
         return None
     if masks.threshold is not None:
         return mask.ValueMap((), 1, masks.threshold)
-    white = 1
+    white, clear = 1, 0
     if manifest.options.get("pixels", {}).get("mask_map") is not None:
         white = masks.values.get(1, masks.values.get(255, 0))
-    return mask.ValueMap(tuple(sorted(masks.values.items())), white)
+        clear = mask.clear_of(masks.classes, masks.values)
+    return mask.ValueMap(tuple(sorted(masks.values.items())), white, clear=clear)
