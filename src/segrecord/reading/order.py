@@ -1,0 +1,275 @@
+"""The order of an epoch, computed and not kept: place to row in O(1), and the state to resume it.
+
+The order is a documented integer hash and no library's generator, so it holds for ever, in every
+framework and on every processor. Docs: docs/format.md.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+import numpy as np
+
+from segrecord.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy.typing as npt
+
+    Rows = npt.NDArray[np.int64]
+    Flags = npt.NDArray[np.bool_]
+
+Tail = Literal["drop", "pad", "exact"]
+"""What becomes of the samples at an epoch's end that do not fill a batch on every rank.
+
+drop: they are left out. pad: places 0, 1, ... of the epoch fill the batches up, flagged as not
+valid. exact: the last batches are shorter, and some ranks may get one batch less.
+"""
+
+STATE_VERSION = 1
+
+MAX_SEED = (1 << 64) - 1
+
+_ROUNDS = 6
+"""Of the Feistel network. Four make it a pseudo-random permutation where the round function is a
+pseudo-random function (Luby and Rackoff 1988); two more are a margin for small sets."""
+
+_U64 = (1 << 64) - 1
+_GAMMA = 0x9E3779B97F4A7C15  # splitmix64's increment: 2^64 over the golden ratio
+_FIRST = 0xBF58476D1CE4E5B9  # the multipliers of its finalizer (Steele, Lea, Flood 2014)
+_SECOND = 0x94D049BB133111EB
+
+
+def mix(value: int) -> int:
+    """splitmix64's finalizer, a bijection of the 64-bit integers."""
+    value = (value ^ (value >> 30)) * _FIRST & _U64
+    value = (value ^ (value >> 27)) * _SECOND & _U64
+    return value ^ (value >> 31)
+
+
+def _mix_many(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(_FIRST)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(_SECOND)
+    return values ^ (values >> np.uint64(31))
+
+
+def _round_keys(seed: int, epoch: int) -> list[int]:
+    """The outputs of a splitmix64 generator whose start is mix(mix(seed + GAMMA) + epoch)."""
+    start = mix((mix((seed + _GAMMA) & _U64) + epoch) & _U64)
+    return [mix((start + number * _GAMMA) & _U64) for number in range(1, _ROUNDS + 1)]
+
+
+def _half_bits(count: int) -> int:
+    """Half of the smallest even number of bits that holds all of 0 to count - 1."""
+    return max(1, ((count - 1).bit_length() + 1) // 2)
+
+
+def permute(place: int, count: int, seed: int, epoch: int) -> int:
+    """The row that stands at this place of an epoch's order: a bijection of 0 to count - 1.
+
+    A balanced Feistel network over the smallest even number of bits that holds `count`; what it
+    takes out of the range is put in again until it is inside (cycle walking).
+
+    Args:
+        place: from 0 to count - 1.
+        count: rows.
+        seed: from 0 to 2^64 - 1.
+        epoch: from 0 on.
+    """
+    keys, half = _round_keys(seed, epoch), _half_bits(count)
+    mask = (1 << half) - 1
+    row = place
+    while True:
+        left, right = row >> half, row & mask
+        for key in keys:
+            left, right = right, left ^ (mix((right + key) & _U64) & mask)
+        row = left << half | right
+        if row < count:
+            return row
+
+
+def permute_many(places: Rows, count: int, seed: int, epoch: int) -> Rows:
+    """`permute` of each of these places; (N,) to (N,)."""
+    keys = [np.uint64(key) for key in _round_keys(seed, epoch)]
+    half, mask = np.uint64(_half_bits(count)), np.uint64((1 << _half_bits(count)) - 1)
+    rows = np.array(places, np.uint64)
+    walking = np.arange(len(rows))
+    while walking.size:
+        left, right = rows[walking] >> half, rows[walking] & mask
+        for key in keys:
+            left, right = right, left ^ (_mix_many(right + key) & mask)
+        rows[walking] = left << half | right
+        walking = walking[rows[walking] >= count]
+    return rows.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a training stands in its data: all that is needed to go on, under 200 bytes as JSON.
+
+    It holds for any number of ranks and workers, and any batch size.
+
+    Attributes:
+        fingerprint: of the dataset and what was selected of it, hexadecimal.
+        seed: of the order; None: the rows stand in their stored order.
+        epoch: from 0.
+        samples_consumed: samples of this epoch that were delivered, over all ranks; never those
+            that were only read ahead.
+        version: of this form.
+    """
+
+    fingerprint: str
+    seed: int | None = None
+    epoch: int = 0
+    samples_consumed: int = 0
+    version: int = STATE_VERSION
+
+    def __post_init__(self) -> None:
+        if self.version != STATE_VERSION:
+            raise UsageError(
+                f"a state of version {self.version} cannot be read, this segrecord knows version "
+                f"{STATE_VERSION}; use the segrecord that wrote it"
+            )
+        _require_seed(self.seed)
+        for name in ("epoch", "samples_consumed"):
+            _require_whole(f"the state's {name}", getattr(self, name), 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """The fields as compact JSON."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_dict(cls, fields_by_name: Mapping[str, Any]) -> State:
+        """The state of these fields.
+
+        Raises:
+            UsageError: a field is absent, unknown or out of range.
+        """
+        expected, found = {field.name for field in fields(cls)}, set(fields_by_name)
+        if expected != found:
+            raise UsageError(
+                f"a state must have the fields {', '.join(sorted(expected))}, got "
+                f"{', '.join(sorted(map(str, found))) or 'none'}"
+            )
+        return cls(**fields_by_name)
+
+    @classmethod
+    def from_json(cls, text: str) -> State:
+        """The state that `to_json` wrote; raises as `from_dict`."""
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise UsageError(f"a state must be JSON, got {text[:60]!r} ({error})") from None
+        if not isinstance(found, dict):
+            raise UsageError(f"a state must be a JSON object, got {text[:60]!r}")
+        return cls.from_dict(found)
+
+    def check(self, fingerprint: str) -> None:
+        """Refuse to go on in other data.
+
+        Raises:
+            UsageError: the state is of a dataset with another fingerprint.
+        """
+        if self.fingerprint != fingerprint:
+            raise UsageError(
+                f"the state is of a dataset with fingerprint {self.fingerprint[:12]}, this one has "
+                f"{fingerprint[:12]}: open the same dataset, split and selection, or begin anew"
+            )
+
+
+class Step(NamedTuple):
+    """One batch of one rank."""
+
+    rows: Rows
+    """(N,) rows of the dataset."""
+    valid: Flags
+    """(N,); False: a repeat that fills the batch up (tail "pad")."""
+    consumed: int
+    """Samples of the epoch that all ranks together have delivered after this step."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which rows each batch of each rank holds.
+
+    The places 0 to count - 1 of an epoch are one global sequence. A step takes the next
+    ranks * batch_size places of it, and rank r gets every ranks-th of them from the r-th on. So
+    whoever goes on after `consumed` samples, with whatever ranks and batch size, gets exactly the
+    samples that were not delivered.
+
+    Attributes:
+        count: rows.
+        batch_size: samples a batch, on each rank.
+        seed: None: the stored order.
+        ranks: processes that train together.
+        rank: of this one, from 0.
+        tail: see `Tail`. With drop and pad all ranks get the same number of full batches; with
+            exact they may not, and a training that waits for all ranks must know.
+    """
+
+    count: int
+    batch_size: int
+    seed: int | None = None
+    ranks: int = 1
+    rank: int = 0
+    tail: Tail = "drop"
+
+    def __post_init__(self) -> None:
+        _require_whole("count", self.count, 0)
+        _require_whole("batch_size", self.batch_size, 1)
+        _require_whole("ranks", self.ranks, 1)
+        if not 0 <= self.rank < self.ranks:
+            raise UsageError(f"rank must be in [0, {self.ranks}), got {self.rank}")
+        _require_seed(self.seed)
+        if self.tail not in get_args(Tail):
+            raise UsageError(f"tail must be drop, pad or exact, got {self.tail!r}")
+
+    def steps(self, consumed: int = 0) -> int:
+        """The batches that this rank still gets of an epoch."""
+        left, width = self.count - consumed, self.ranks * self.batch_size
+        if left < 0:
+            raise UsageError(f"the state counts {consumed} samples, an epoch has {self.count}")
+        full, rest = divmod(left, width)
+        more = {"drop": False, "pad": rest > 0, "exact": rest > self.rank}[self.tail]
+        return full + more
+
+    def step(self, number: int, epoch: int, consumed: int = 0) -> Step:
+        """The batch of this number, counted from 0 after `consumed` samples of the epoch."""
+        width = self.ranks * self.batch_size
+        first = consumed + number * width
+        places = np.arange(first + self.rank, first + width, self.ranks, dtype=np.int64)
+        if self.tail == "exact":
+            places = places[places < self.count]
+        valid = places < self.count
+        places = np.where(valid, places, (places - self.count) % max(self.count, 1))
+        return Step(self._rows(places, epoch), valid, min(first + width, self.count))
+
+    def batches(self, epoch: int, consumed: int = 0) -> Iterator[Step]:
+        """The batches of this rank that are left of an epoch."""
+        for number in range(self.steps(consumed)):
+            yield self.step(number, epoch, consumed)
+
+    def _rows(self, places: Rows, epoch: int) -> Rows:
+        if self.seed is None:
+            return places
+        return permute_many(places, self.count, self.seed, epoch)
+
+
+def _require_whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UsageError(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+
+def _require_seed(seed: object) -> None:
+    if seed is None:
+        return
+    _require_whole("seed", seed, 0)
+    if isinstance(seed, int) and seed > MAX_SEED:
+        raise UsageError(f"seed must be below 2^64, got {seed}")
