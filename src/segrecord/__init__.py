@@ -24,11 +24,17 @@ if TYPE_CHECKING:
     )
     from segrecord.options import Options
     from segrecord.pipeline import build, scan, verify
+    from segrecord.reading.dataset import Dataset, open  # noqa: A004 - it is segrecord.open
+    from segrecord.reading.order import State
+    from segrecord.reading.reader import DamagedRecordWarning, Example
     from segrecord.reading.stats import stats
 
 __all__ = [
+    "DamagedRecordWarning",
     "DataError",
+    "Dataset",
     "EngineError",
+    "Example",
     "Finding",
     "Options",
     "OutputError",
@@ -36,16 +42,23 @@ __all__ = [
     "RecordError",
     "SegrecordError",
     "SourceError",
+    "State",
     "UsageError",
     "build",
+    "open",
     "scan",
     "stats",
     "verify",
 ]
 
 _HOMES = {
+    "DamagedRecordWarning": "segrecord.reading.reader",
+    "Dataset": "segrecord.reading.dataset",
+    "Example": "segrecord.reading.reader",
     "Options": "segrecord.options",
+    "State": "segrecord.reading.order",
     "build": "segrecord.pipeline",
+    "open": "segrecord.reading.dataset",
     "scan": "segrecord.pipeline",
     "stats": "segrecord.reading.stats",
     "verify": "segrecord.pipeline",

@@ -29,15 +29,6 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
-_TITLES = {
-    "source": "Source",
-    "pixels": "Pixels",
-    "checks": "Checks",
-    "plan": "Plan",
-    "records": "Records",
-    "run": "Run",
-}
-
 
 class _Command(click.Command):
     """A command that shows its options by stage."""
@@ -63,7 +54,7 @@ _GROUP_OF = {
 
 def title_of(parameter: click.Parameter) -> str:
     """The stage that a flag belongs to, as a heading."""
-    return _TITLES.get(_GROUP_OF.get(parameter.name or "", ""), "Options")
+    return _GROUP_OF.get(parameter.name or "", "options").capitalize()
 
 
 def _flags(
@@ -203,10 +194,8 @@ def _write_samples(result: Scan, path: str) -> str:
     write_listing(result.samples, path)
     if not result.classes:
         return path
-    mapping, content = (
-        Path(path).parent / sidecars.MAPPING_FILE,
-        sidecars.mapping_json(result.classes),
-    )
+    mapping = Path(path).parent / sidecars.MAPPING_FILE
+    content = sidecars.mapping_json(result.classes)
     if mapping.exists() and mapping.read_bytes() != content:
         raise OutputError(
             f"{mapping} holds another mapping and is left as it is; pass --classes {mapping}, or "
@@ -307,7 +296,7 @@ def show(dataset: Path, record: str, output: str | None) -> None:
     RECORD is a key, or a number from 0 in the order of the index. The picture shows the image,
     and beside it the image with its mask.
     """
-    from segrecord.reading.dataset import read_record  # noqa: PLC0415 - keeps --help light
+    from segrecord.reading.lookup import read_record  # noqa: PLC0415 - keeps --help light
     from segrecord.records import manifest  # noqa: PLC0415 - as above
     from segrecord.reporting import picture, printed  # noqa: PLC0415 - as above
 
@@ -320,6 +309,22 @@ def show(dataset: Path, record: str, output: str | None) -> None:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None
     printed.print_record(_console(), found)
     click.echo(f"picture: {path}")
+
+
+@cli.command(cls=_Command)
+@click.argument("shards", nargs=-1, required=True)
+@click.option("--out", metavar="DIR", help="where to write them (default: idx beside the shards)")
+def index(shards: tuple[str, ...], out: str | None) -> None:
+    """Write where each record of SHARDS begins, for NVIDIA DALI and the package tfrecord.
+
+    SHARDS are TFRecord files, whoever wrote them, folders of such files, or one dataset. For each
+    shard NAME there is a text file NAME.idx; its lines are a record's offset and size in bytes.
+    """
+    from segrecord.reading.foreign import write_offsets  # noqa: PLC0415 - keeps --help light
+
+    written = write_offsets(shards[0] if len(shards) == 1 else shards, out)
+    folders = ", ".join(sorted({str(path.parent) for path in written}))
+    click.echo(f"offsets of {len(written)} shard{'s' * (len(written) != 1)}: {folders}")
 
 
 def _console() -> Console:

@@ -9,7 +9,7 @@ from rich.console import Console
 from tests import datasets
 
 from segrecord.errors import OutputError, RecordError, UsageError
-from segrecord.reading.dataset import read_record
+from segrecord.reading.lookup import read_record
 from segrecord.reading.verify import Report
 from segrecord.reporting.overlay import MAX_SIDE, MIN_SIDE, PALETTE, colour_of, overlay
 from segrecord.reporting.printed import print_record, print_report, size_text

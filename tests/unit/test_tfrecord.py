@@ -241,5 +241,5 @@ def test_read_at_refuses_a_damaged_record(tmp_path, damaged, rule):
 
 
 def test_read_at_reports_a_descriptor_that_cannot_be_read():
-    with pytest.raises(RecordError, match="s: cannot be read: Bad file descriptor"):
+    with pytest.raises(RecordError, match="s record 0 at byte 0: cannot be read: Bad file"):
         read_at(1 << 20, 0, 5, "s", 0)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from segrecord import pipeline
 from segrecord.demo.drawing import draw
-from segrecord.reading.dataset import read_record
+from segrecord.reading.lookup import read_record
 from segrecord.reading.verify import Report
 from segrecord.reporting import picture
 

@@ -1,4 +1,7 @@
-"""A grey plane out of a PNG that was walked, without inflating it a second time.
+"""Pixels out of a PNG that was walked, without inflating it a second time.
+
+isal inflates four times faster than what Pillow uses, but undoes no filters; Pillow's "zip" decoder
+does, and takes rows that were only stored. Together they decode in two thirds of Pillow's time.
 
 PNG filters work byte by byte at the distance of one pixel (PNG specification, section 9.2), so the
 channels of a row never mix: R, G and B of an RGB image are equal exactly when their filtered bytes
@@ -15,33 +18,64 @@ from PIL import Image
 
 from segrecord.pixels.png import Png
 
-_CHANNELS = {0: 1, 2: 3}
-"""The colour types that are read here, grey and RGB, and their bytes a pixel at 8 bits."""
+_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
+"""Of the colour types that are read here; at 8 bits also their bytes a pixel."""
+
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+"""Pillow's modes of so many channels."""
+
+_UP = 2
+"""The filter type that takes the byte above; all rows of the masks that segrecord writes."""
+
+Planes = npt.NDArray[np.uint8]
 
 
-def grey(facts: Png, rows: bytes) -> npt.NDArray[np.uint8] | None:
-    """The plane (H, W) of an 8-bit grey image, or of an RGB one that holds grey.
+def pixels(facts: Png, rows: bytes) -> Planes | None:
+    """The image (H, W) of a grey PNG, or (H, W, C) of one with 2 to 4 channels.
 
     Args:
         facts: of a PNG that `png.walk_rows` has passed.
         rows: its inflated, still filtered rows.
 
     Returns:
-        None where the image is of another kind (interlaced, animated, palette, alpha, other
-        depths) or holds colours.
+        None where the image is of another kind (interlaced, palette, other depths than 8).
     """
-    channels = _CHANNELS.get(facts.colour_type)
-    if channels is None or facts.bit_depth != 8 or facts.interlaced or facts.animated:  # noqa: PLR2004 - 8 bits
+    filtered = _filtered(facts, rows)
+    return None if filtered is None else _unfiltered(filtered, _CHANNELS[facts.colour_type])
+
+
+def grey(facts: Png, rows: bytes) -> Planes | None:
+    """As `pixels`, the plane (H, W) of a grey image, or of an RGB one that holds grey.
+
+    Returns:
+        None where the image is animated, of another kind, or holds colours.
+    """
+    filtered = None if facts.animated else _filtered(facts, rows)
+    if filtered is None or facts.colour_type not in (0, 2):
         return None
-    filtered = np.frombuffer(rows, np.uint8).reshape(facts.height, 1 + channels * facts.width)
-    if channels > 1:
-        pixels = filtered[:, 1:].reshape(facts.height, facts.width, channels)
-        first = np.empty((facts.height, 1 + facts.width), np.uint8)
-        first[:, 0] = filtered[:, 0]
-        first[:, 1:] = pixels[:, :, 0]
-        if any(not np.array_equal(first[:, 1:], pixels[:, :, band]) for band in (1, 2)):
-            return None
-        filtered = first
-    # Pillow undoes the filters: its "zip" decoder is what reads PNG rows. Level 0 only stores.
-    size = (facts.width, facts.height)
-    return np.asarray(Image.frombytes("L", size, zlib.compress(filtered.data, 0), "zip", "L", 0))
+    if facts.colour_type == 0:
+        return _unfiltered(filtered, 1)
+    bands = filtered[:, 1:].reshape(facts.height, facts.width, 3)
+    first = np.empty((facts.height, 1 + facts.width), np.uint8)
+    first[:, 0] = filtered[:, 0]
+    first[:, 1:] = bands[:, :, 0]
+    if any(not np.array_equal(first[:, 1:], bands[:, :, band]) for band in (1, 2)):
+        return None
+    return _unfiltered(first, 1)
+
+
+def _filtered(facts: Png, rows: bytes) -> Planes | None:
+    """(H, 1 + bytes a row): each row behind its filter type."""
+    if facts.colour_type not in _CHANNELS or facts.bit_depth != 8 or facts.interlaced:  # noqa: PLR2004 - 8 bits
+        return None
+    return np.frombuffer(rows, np.uint8).reshape(facts.height, -1)
+
+
+def _unfiltered(filtered: Planes, channels: int) -> Planes:
+    height, width = len(filtered), (filtered.shape[1] - 1) // channels
+    if (filtered[:, 0] == _UP).all():
+        found = np.add.accumulate(filtered[:, 1:], 0, np.uint8)
+        return found if channels == 1 else found.reshape(height, width, channels)
+    # Level 0 only stores.
+    stored, mode = zlib.compress(filtered.data, 0), _MODES[channels]
+    return np.asarray(Image.frombytes(mode, (width, height), stored, "zip", mode, 0))

@@ -1,115 +1,266 @@
-"""One record of a dataset, found by its key or number: what `segrecord show` looks at."""
+"""`segrecord.open`: a dataset as a sequence of examples, read at random or in order.
+
+Every read checks the record's CRC, and an error names shard, record and offset. The index is
+mapped into memory, so that ten million records open at once.
+"""
 
 from __future__ import annotations
 
-import difflib
-import os
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord.errors import RecordError, UsageError
-from segrecord.reading.index import open_index, places
-from segrecord.records import example, schemas, tfrecord
-from segrecord.records import manifest as manifests
+from segrecord.reading.decode import Backend
+from segrecord.reading.reader import WINDOW, Example, OnError, Reader, Settings
+from segrecord.reading.store import Schema
+from segrecord.records import example
 
-_NEAR = 3
-"""Keys that are proposed where one is not found."""
-
-_SEARCHED = 20_000
-"""Keys that are compared letter by letter with one that is not found; the first ones."""
+if TYPE_CHECKING:
+    from segrecord.reading.order import Flags, Rows
 
 
-class Record(NamedTuple):
-    """One record, and where it stands."""
+def open(  # noqa: A001 - it is `segrecord.open`
+    path: str | Path | Sequence[str | Path],
+    split: str | None = None,
+    *,
+    check_crc: bool = True,
+    on_error: OnError = "raise",
+    schema: Schema | None = None,
+    index: str | Path | None = None,
+    backend: Backend = "auto",
+) -> Dataset:
+    """Open a dataset, or shards that others wrote.
 
-    key: str
-    split: str
-    shard: str
-    """Name of the file."""
-    number: int
-    """In the shard, from 0."""
-    offset: int
-    """Of the record's frame, in bytes of the uncompressed shard."""
-    features: dict[str, list[Any]]
-    """As they are stored: a list of bytes, int or float for each key."""
-    stored: schemas.Read
-
-
-def read_record(dataset: str | Path, key_or_number: str) -> Record:
-    """The record of this key, or of this row of the index, counted from 0.
-
-    A key is taken before a number; a text that is neither may be the unique ending of a key.
+    Args:
+        path: a dataset's folder, that of `dataset.json`; or a shard, a glob, a folder or several
+            of them, written by others.
+        split: its name; None: all records.
+        check_crc: False leaves out the CRC of the data; a flipped bit may then become a pixel.
+        on_error: "skip" leaves damaged records out where several are read, warns of each
+            (`DamagedRecordWarning`) and remembers them in `Dataset.skipped`.
+        schema: for shards of others: deeplab, plain, raw, tfds, or a mapping of image, mask and
+            label to feature keys.
+        index: for shards of others: where their index is kept; None: beside them.
+        backend: "core": simplejpeg, isal, Pillow; "fast": OpenCV too; "auto": fast where it is
+            installed. The pixels are equal.
 
     Raises:
+        UsageError: no such split, file or schema.
         OutputError: there is no finished dataset.
-        UsageError: there is no such record, or several keys end in this text.
-        RecordError: the record, the index or the manifest is damaged.
+        RecordError: manifest or index are damaged, or headers of shards of others.
     """
-    manifest = manifests.load(dataset)
-    index = open_index(dataset, manifest)
-    row = _row(index, key_or_number)
-    place = next(p for p in places(manifest) if row < p.shard.first_row + p.shard.records)
-    number = row - place.shard.first_row
-    offset, length = index["offset"][row].as_py(), index["length"][row].as_py()
-    if manifest.compression != "none":
-        payload = _streamed(Path(dataset), place.shard.name, manifest.compression, number)
-    else:
-        payload = _at(Path(dataset), place.shard.name, offset, length, number)
-    try:
-        features = example.decode(payload)
-        stored = schemas.stored_of(schemas.layout_of(manifest), features)
-    except ValueError as error:
-        raise RecordError(place.shard.name, str(error), number, offset) from None
-    key = index["key"][row].as_py()
-    return Record(key, place.split, place.shard.name, number, offset, features, stored)
+    if on_error not in ("raise", "skip"):
+        raise UsageError(f"on_error must be raise or skip, got {on_error!r}")
+    places = str(path) if isinstance(path, str | Path) else tuple(map(str, path))
+    index_file = None if index is None else str(index)
+    reader = Reader(Settings(places, check_crc, on_error, schema, index_file, backend))
+    return Dataset(reader, _rows_of(reader, split))
 
 
-def _row(index: pa.Table, text: str) -> int:
-    keys = index["key"]
-    exact = pc.index(keys, pa.scalar(text, keys.type)).as_py()
-    if exact >= 0:
-        return int(exact)
-    if text.isascii() and text.isdigit():
-        if int(text) < index.num_rows:
-            return int(text)
-        raise UsageError(
-            f"there is no record {text}: the dataset has {index.num_rows}, counted from 0"
+def _rows_of(reader: Reader, split: str | None) -> range:
+    store = reader.store
+    if split is None:
+        return range(store.index.num_rows)
+    if split not in store.splits:
+        known = ", ".join(store.splits) or "none: segrecord did not write it"
+        raise UsageError(f"{store.place} has no split {split!r}, it has {known}")
+    return store.splits[split]
+
+
+class Dataset:
+    """Records of a dataset, as a sequence of `Example`s; made by `segrecord.open`.
+
+    It satisfies Grain's RandomAccessDataSource. Threads may share it. It may be pickled or
+    forked: another process opens the files itself, and refuses a dataset that has changed.
+
+    Attributes:
+        reader: what selections of one dataset share.
+        rows: of the index, ascending unless they were selected otherwise.
+    """
+
+    def __init__(self, reader: Reader, rows: range | Rows) -> None:
+        self.reader = reader
+        self.rows = rows
+
+    def __repr__(self) -> str:
+        store = self.reader.store
+        of = "" if len(self) == store.index.num_rows else f" of {store.index.num_rows}"
+        return (
+            f"Dataset({store.place!r}: {len(self)}{of} records, schema {store.layout.schema}, "
+            f"classes {', '.join(store.classes) or 'none'}, "
+            f"mask classes {', '.join(store.mask_classes) or 'none'})"
         )
-    ending = pc.indices_nonzero(pc.ends_with(keys, text)) if text else []
-    if len(ending) == 1:
-        return int(ending[0].as_py())
-    raise UsageError(_not_found(keys, text, [keys[row.as_py()].as_py() for row in ending[:_NEAR]]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened_again, (self.reader.settings, self.reader.store.fingerprint, self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, number: int) -> Example:
+        """The example of this number; negative ones count from the end.
+
+        Raises:
+            IndexError: there is no such number.
+            RecordError: the record is damaged, whatever on_error says: there is no other to give.
+            UsageError: the shards are compressed.
+        """
+        row = self._row(number)
+        return self.reader.example(row, self.reader.payload(row))
+
+    def __getitems__(self, numbers: Iterable[int]) -> list[Example]:
+        """The examples of these numbers: read in the order of the shards, given in this one.
+
+        With on_error="skip" the list lacks those that are damaged.
+        """
+        rows = [self._row(number) for number in numbers]
+        found = dict(self.reader.examples(sorted(set(rows))))
+        return [found[row] for row in rows if row in found]
+
+    def __iter__(self) -> Iterator[Example]:
+        """Every example, in its order; of compressed shards too."""
+        if self.reader.store.compression != "none":
+            yield from self._streamed()
+            return
+        for start in range(0, len(self), WINDOW):
+            yield from self.__getitems__(range(start, min(start + WINDOW, len(self))))
+
+    def raw(self, number: int) -> bytes:
+        """The serialized `tensorflow.Example` of this number; raises as indexing."""
+        return self.reader.payload(self._row(number))
+
+    def features(self, number: int, names: Sequence[str] | None = None) -> dict[str, list[Any]]:
+        """The features of this number as they are stored, nothing decoded.
+
+        Args:
+            number: of the record.
+            names: the keys that are wanted, absent ones are left out; None: all.
+
+        Returns:
+            A list of bytes, int or float for each key; raises as indexing.
+        """
+        row = self._row(number)
+        payload = self.reader.payload(row)
+        try:
+            return example.decode(payload) if names is None else example.extract(payload, names)
+        except ValueError as error:
+            raise self.reader.error(row, str(error)) from None
+
+    def select(self, chosen: Any = None, *, label: str | int | None = None) -> Dataset:
+        """The part of the dataset that is chosen.
+
+        Args:
+            chosen: a truth value for each record, or numbers of records in any order: of Arrow,
+                NumPy, polars, pandas, or a list.
+            label: name or id of a class.
+
+        Raises:
+            UsageError: another number of truth values than records, nulls among them, numbers out
+                of range, or no such class.
+        """
+        count = len(self)
+        numbers = np.arange(count) if chosen is None else _numbers(chosen, count)
+        if label is not None:
+            numbers = numbers[self._labelled(label)[numbers]]
+        return Dataset(self.reader, np.asarray(self.rows, np.int64)[numbers])
+
+    @property
+    def records(self) -> pa.Table:
+        """The index of these records (`tables.RECORDS`), mapped into memory: a row each.
+
+        A query over it makes what `select` takes.
+        """
+        if isinstance(self.rows, range):
+            return self.reader.store.index.slice(self.rows.start, len(self.rows))
+        return self.reader.store.index.take(pa.array(self.rows))
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """Class ids by name; empty where there are none, or where they are not known."""
+        return self.reader.store.classes
+
+    @property
+    def mask_classes(self) -> tuple[str, ...]:
+        """Names by class id; empty where there are none, or where they are not known."""
+        return self.reader.store.mask_classes
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, hexadecimal, of the dataset and of which records were chosen."""
+        if isinstance(self.rows, range):
+            chosen = f"{self.rows.start}:{self.rows.stop}".encode()
+        else:
+            chosen = self.rows.astype("<i8").tobytes()
+        return hashlib.sha256(self.reader.store.fingerprint.encode() + chosen).hexdigest()
+
+    @property
+    def skipped(self) -> tuple[RecordError, ...]:
+        """The damaged records that this process has left out, in the order of the shards."""
+        return tuple(error for _, error in sorted(self.reader.skipped.items()))
+
+    def _row(self, number: int) -> int:
+        return int(self.rows[number])
+
+    def _streamed(self) -> Iterator[Example]:
+        """The examples of compressed shards, which are read from their start."""
+        wanted = np.asarray(self.rows)
+        if (np.diff(wanted) <= 0).any():
+            raise UsageError(
+                "the shards are compressed and can only be read in their stored order: select "
+                "records by truth values or by ascending numbers"
+            )
+        chosen = np.zeros(self.reader.store.index.num_rows, np.bool_)
+        chosen[wanted] = True
+        for row, payload in self.reader.stream():
+            if chosen[row]:
+                try:
+                    found = self.reader.example(row, payload)
+                except RecordError as error:
+                    self.reader.skip(row, error)
+                    continue
+                yield found
+
+    def _labelled(self, label: str | int) -> Flags:
+        """Whether each record is of this class."""
+        if "label" not in self.reader.store.index.column_names:
+            raise UsageError("shards of others have no index of labels: select by truth values")
+        number = self.classes.get(label, -1) if isinstance(label, str) else label
+        if number not in self.classes.values():
+            known = ", ".join(f"{name} ({at})" for name, at in self.classes.items()) or "none"
+            raise UsageError(f"there is no class {label!r}; the classes are: {known}")
+        found = pc.fill_null(pc.equal(self.records["label"], number), False)
+        return np.asarray(found, np.bool_)
 
 
-def _not_found(keys: pa.ChunkedArray, text: str, ending: list[str]) -> str:
-    if ending:
-        return f"several keys end in {text!r}, for example {', '.join(map(repr, ending))}"
-    near = pc.indices_nonzero(pc.match_substring(keys, text, ignore_case=True))[:_NEAR]
-    found = [keys[row.as_py()].as_py() for row in near] if text else []
-    found = found or difflib.get_close_matches(text, keys[:_SEARCHED].to_pylist(), _NEAR)
-    hint = f"; did you mean {', '.join(map(repr, found))}?" if found else ""
-    return f"there is no record of key {text!r}{hint}"
+def _numbers(chosen: Any, count: int) -> Rows:
+    """Numbers of records, of truth values or numbers."""
+    values = np.asarray(chosen)
+    if values.dtype == np.bool_ and values.shape == (count,):
+        return np.flatnonzero(values)
+    if values.dtype == np.bool_:
+        raise UsageError(f"there are {count} records, got {values.size} truth values")
+    if values.size == 0:
+        return np.empty(0, np.int64)
+    if values.ndim != 1 or not np.issubdtype(values.dtype, np.integer):
+        raise UsageError(
+            f"records are chosen by truth values or whole numbers without nulls, got an array of "
+            f"{values.dtype}, shape {values.shape}"
+        )
+    if values.min() < 0 or values.max() >= count:
+        raise UsageError(f"numbers must be in [0, {count}), got {values.min()} to {values.max()}")
+    return values.astype(np.int64)
 
 
-def _at(folder: Path, shard: str, offset: int, length: int, number: int) -> bytes:
-    path = folder / shard
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    except OSError as error:
-        raise RecordError(str(path), f"cannot be opened: {error.strerror}") from None
-    try:
-        return tfrecord.read_at(descriptor, max(offset, 0), max(length, 0), shard, number)
-    finally:
-        os.close(descriptor)
-
-
-def _streamed(folder: Path, shard: str, compression: str, number: int) -> bytes:
-    """A compressed shard has no random access: it is read up to the record."""
-    with tfrecord.open_shard(folder / shard, compression) as stream:
-        for count, (_, payload) in enumerate(tfrecord.read_records(stream, shard)):
-            if count == number:
-                return payload
-    raise RecordError(shard, f"holds no record {number}")
+def _opened_again(settings: Settings, fingerprint: str, rows: range | Rows) -> Dataset:
+    """The dataset in another process."""
+    reader = Reader(settings)
+    if reader.store.fingerprint != fingerprint:
+        raise UsageError(f"{reader.store.place} has changed since it was opened: open it again")
+    return Dataset(reader, rows)

@@ -7,7 +7,7 @@ protobuf's C implementation (upb). Source: tensorflow/core/example/{example,feat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
@@ -144,12 +144,26 @@ def decode(data: bytes) -> dict[str, list[Any]]:
     Raises:
         ValueError: the bytes are no Example.
     """
+    feature = _parsed(data)
+    return {key: _values(feature[key]) for key in sorted(feature)}
+
+
+def _parsed(data: bytes) -> Any:
+    """The map of features of a serialized Example."""
     try:
-        example = _Example.FromString(data)
+        return _Example.FromString(data).features.feature
     except message.DecodeError as error:
         raise ValueError(f"the data is no tensorflow.Example ({error})") from None
-    feature = example.features.feature
-    return {key: _values(feature[key]) for key in sorted(feature)}
+
+
+def extract(data: bytes, names: Iterable[str]) -> dict[str, list[Any]]:
+    """These features of a serialized Example, as `decode` gives them; absent ones are left out.
+
+    Raises:
+        ValueError: the bytes are no Example.
+    """
+    feature = _parsed(data)
+    return {name: _values(feature[name]) for name in names if name in feature}
 
 
 def _values(feature: Any) -> list[Any]:

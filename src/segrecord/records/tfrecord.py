@@ -193,6 +193,36 @@ def read_records(
         record += 1
 
 
+def hop(file: BinaryIO, size: int, shard: str) -> Iterator[tuple[int, int]]:
+    """Each record's offset and the length of its payload, from the headers alone.
+
+    Args:
+        file: an uncompressed shard, unbuffered.
+        size: of the shard, in bytes.
+        shard: how errors name the shard.
+
+    Raises:
+        RecordError: a header's CRC does not hold, or the last frame does not end with the file.
+    """
+    offset, record = 0, 0
+    while offset < size:
+        file.seek(offset)
+        header = _read(file, HEADER, shard)
+        length = _length(header, size - offset - HEADER, _Place(shard, record, offset))
+        yield offset, length
+        offset, record = offset + FRAME_OVERHEAD + length, record + 1
+
+
+def compression_of(head: bytes) -> str:
+    """none, gzip or zlib, by the first HEADER bytes of a shard (RFC 1952; RFC 1950, 2.2)."""
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
+    if len(head) == HEADER and _CRC.unpack_from(head, 8)[0] == masked_crc(head[:8]):
+        return "none"
+    deflated = len(head) > 1 and head[0] & 15 == 8 and int.from_bytes(head[:2]) % 31 == 0  # noqa: PLR2004 - as said
+    return "zlib" if deflated else "none"
+
+
 class _Place(NamedTuple):
     """Where a record stands, for its errors."""
 
@@ -219,18 +249,23 @@ def _length(header: bytes, left: int | None, place: _Place) -> int:
 
 
 def _check_payload(payload: bytes, footer: bytes, length: int, place: _Place) -> None:
-    have = len(payload) + len(footer)
-    if have < length + 4:
-        raise place.error(_cut(have, length))
+    _check_extent(len(payload) + len(footer), length, place)
     if _CRC.unpack(footer)[0] != masked_crc(payload):
         raise place.error("the CRC of the record's data does not hold")
+
+
+def _check_extent(have: int, length: int, place: _Place) -> None:
+    if have < length + 4:
+        raise place.error(_cut(have, length))
 
 
 def _cut(have: int, length: int) -> str:
     return f"the file is cut: {have} of the {length + 4} bytes after the record's header"
 
 
-def read_at(fd: int, offset: int, length: int, shard: str, record: int) -> bytes:
+def read_at(
+    fd: int, offset: int, length: int, shard: str, record: int, *, check_crc: bool = True
+) -> bytes:
     """The payload of the record whose frame begins at `offset`, its CRCs checked.
 
     Args:
@@ -241,29 +276,36 @@ def read_at(fd: int, offset: int, length: int, shard: str, record: int) -> bytes
         length: of the payload, in bytes, as the index says.
         shard: how errors name the shard.
         record: number of the record in the shard, for errors.
+        check_crc: False: the CRC of the payload is not computed; that of its length is.
 
     Raises:
         RecordError: the frame is not there, is cut, is of another length, or a CRC does not hold.
     """
     place = _Place(shard, record, offset)
-    data = _pread(fd, offset, FRAME_OVERHEAD + length, shard)
+    if offset < 0 or not 0 <= length <= MAX_RECORD:
+        raise place.error(f"the index is damaged: it says {length} bytes at {offset}")
+    data = _pread(fd, FRAME_OVERHEAD + length, place)
     found = _length(data[:HEADER], None, place)
     if found != length:
         raise place.error(f"the index says {length} bytes, the record itself {found}")
     payload = data[HEADER : HEADER + length]
-    _check_payload(payload, data[HEADER + length :], length, place)
+    if check_crc:
+        _check_payload(payload, data[HEADER + length :], length, place)
+    else:
+        _check_extent(len(data) - HEADER, length, place)
     return payload
 
 
-def _pread(fd: int, offset: int, length: int, shard: str) -> bytes:
-    """Up to `length` bytes from `offset`, fewer only at the end of the file."""
+def _pread(fd: int, length: int, place: _Place) -> bytes:
+    """Up to `length` bytes from the place's offset, fewer only at the end of the file."""
+    offset = place.offset
     parts: list[bytes] = []
     try:
         while length and (data := _pread_once(fd, min(length, _CHUNK), offset)):
             parts.append(data)
             offset, length = offset + len(data), length - len(data)
     except OSError as error:
-        raise RecordError(shard, f"cannot be read: {error.strerror}") from error
+        raise place.error(f"cannot be read: {error.strerror}") from error
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

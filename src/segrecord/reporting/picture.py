@@ -9,7 +9,7 @@ from PIL import Image
 from segrecord.errors import RecordError
 from segrecord.pixels import image
 from segrecord.reading.content import read_mask
-from segrecord.reading.dataset import Record
+from segrecord.reading.lookup import Record
 from segrecord.records.manifest import Manifest
 from segrecord.records.schemas import Read, layout_of
 from segrecord.reporting.overlay import overlay

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from segrecord.errors import RecordError
-    from segrecord.reading.dataset import Record
+    from segrecord.reading.lookup import Record
     from segrecord.reading.stats import Numbers, SplitStats, Stats
     from segrecord.reading.verify import Report
 
