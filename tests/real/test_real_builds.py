@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from segrecord import cli, pipeline
 from segrecord.pixels import image, png
-from segrecord.reading.dataset import read_record
+from segrecord.reading.lookup import read_record
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
