@@ -17,7 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord.errors import RecordError, UsageError
+from segrecord.reading.batches import Batches
 from segrecord.reading.decode import Backend
+from segrecord.reading.order import Order, State, Tail
 from segrecord.reading.reader import WINDOW, Example, OnError, Reader, Settings
 from segrecord.reading.store import Schema
 from segrecord.records import example
@@ -170,6 +172,49 @@ class Dataset:
         if label is not None:
             numbers = numbers[self._labelled(label)[numbers]]
         return Dataset(self.reader, np.asarray(self.rows, np.int64)[numbers])
+
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        shuffle: bool = True,
+        seed: int = 0,
+        ranks: int = 1,
+        rank: int = 0,
+        tail: Tail = "drop",
+        image_size: tuple[int, int] | None = None,
+        threads: int | None = None,
+        state: State | None = None,
+    ) -> Batches:
+        """The dataset as NumPy batches, decoded in threads; an iteration is an epoch.
+
+        Args:
+            batch_size: samples a batch, on each rank.
+            shuffle: False: the order of the dataset, in every epoch.
+            seed: of the order, from 0 to 2^64 - 1.
+            ranks: processes that train together; each sees its share.
+            rank: of this one.
+            tail: what becomes of an incomplete last batch: "drop"; "pad" with repeats that are
+                flagged; "exact": a shorter one, and not on every rank.
+            image_size: (height, width) in pixels to resize to: images bilinear with antialiasing,
+                masks by the nearest neighbour. None: images must be of one size.
+            threads: that decode; None: as many as there are processors.
+            state: of an earlier `Batches.state`: goes on there, with its seed and epoch.
+
+        Raises:
+            UsageError: a value is out of its range, the state is of other data, or the shards are
+                compressed.
+        """
+        begin = self.state(shuffle=shuffle, seed=seed, resumed=state)
+        order = Order(len(self), batch_size, begin.seed, ranks, rank, tail)
+        return Batches(self, order, begin, image_size=image_size, threads=threads)
+
+    def state(self, *, shuffle: bool, seed: int, resumed: State | None = None) -> State:
+        """Where a training in this data begins, or goes on; raises as `State.check`."""
+        if resumed is not None:
+            resumed.check(self.fingerprint)
+            return resumed
+        return State(self.fingerprint, seed if shuffle else None)
 
     @property
     def records(self) -> pa.Table:

@@ -84,7 +84,7 @@ class Reader:
             RecordError: it cannot be read, is cut, or a CRC does not hold.
             UsageError: the shards are compressed.
         """
-        self._require_random_access()
+        self.require_random_access()
         return self._frames.read(row)
 
     def payloads(self, rows: Iterable[int]) -> Iterator[tuple[int, bytes]]:
@@ -92,7 +92,7 @@ class Reader:
 
         Damaged ones are left out under on_error="skip".
         """
-        self._require_random_access()
+        self.require_random_access()
         wanted = list(rows)
         for start in range(0, len(wanted), WINDOW):
             window = wanted[start : start + WINDOW]
@@ -154,6 +154,14 @@ class Reader:
         for lost in range(row, end):
             self.skip(lost, self.error(lost, rule))
 
+    def size(self, row: int) -> tuple[int, int]:
+        """Height and width of this row's image, in pixels, read from it where no index tells."""
+        parts = self.parts(row, self.payload(row))
+        if parts.size is not None:
+            return parts.size
+        height, width = self.example(row, self.payload(row)).image.shape[:2]
+        return height, width
+
     def error(self, row: int, rule: str) -> RecordError:
         """The error of this row's record."""
         return self._frames.error(row, rule)
@@ -170,7 +178,12 @@ class Reader:
             self.skipped[row] = error
             warnings.warn(f"left out: {error}", DamagedRecordWarning, stacklevel=4)
 
-    def _require_random_access(self) -> None:
+    def require_random_access(self) -> None:
+        """Refuse what only iteration can read.
+
+        Raises:
+            UsageError: the shards are compressed.
+        """
         compression = self.store.compression
         if compression != "none":
             raise UsageError(
