@@ -315,10 +315,11 @@ def show(dataset: Path, record: str, output: str | None) -> None:
 @click.argument("shards", nargs=-1, required=True)
 @click.option("--out", metavar="DIR", help="where to write them (default: idx beside the shards)")
 def index(shards: tuple[str, ...], out: str | None) -> None:
-    """Write where each record of SHARDS begins, for NVIDIA DALI and the package tfrecord.
+    """Write where each record of SHARDS begins, for other readers.
 
     SHARDS are TFRecord files, whoever wrote them, folders of such files, or one dataset. For each
-    shard NAME there is a text file NAME.idx; its lines are a record's offset and size in bytes.
+    shard NAME there is a text file NAME.idx, as NVIDIA DALI and the package tfrecord want it: its
+    lines are a record's offset and size in bytes.
     """
     from segrecord.reading.foreign import write_offsets  # noqa: PLC0415 - keeps --help light
 

@@ -283,6 +283,36 @@ def test_a_height_that_is_not_the_images_stops_model_garden(built):
         read_garden_segmentation(wrong)
 
 
+# Model Garden, official/vision/dataloaders/tf_example_decoder.py, TfExampleDecoder, which its
+# detection readers use: of its keys the schema has those of the image; objects there are none.
+
+GARDEN_EXAMPLE = {
+    "image/encoded": tf.io.FixedLenFeature((), tf.string),
+    "image/height": tf.io.FixedLenFeature((), tf.int64, -1),
+    "image/width": tf.io.FixedLenFeature((), tf.int64, -1),
+    "image/object/bbox/xmin": tf.io.VarLenFeature(tf.float32),
+    "image/object/bbox/xmax": tf.io.VarLenFeature(tf.float32),
+    "image/object/bbox/ymin": tf.io.VarLenFeature(tf.float32),
+    "image/object/bbox/ymax": tf.io.VarLenFeature(tf.float32),
+    "image/object/class/label": tf.io.VarLenFeature(tf.int64),
+    "image/object/area": tf.io.VarLenFeature(tf.float32),
+    "image/object/is_crowd": tf.io.VarLenFeature(tf.int64),
+    "image/source_id": tf.io.FixedLenFeature((), tf.string),
+}
+
+
+@every_sample
+def test_model_gardens_example_decoder_reads_image_size_and_source_id(built, name):
+    record, data, _, _ = built[name]
+    parsed = tf.io.parse_single_example(record, GARDEN_EXAMPLE)
+    image = tf.io.decode_image(parsed["image/encoded"], channels=3)
+    assert same(image.numpy(), rgb(data))
+    size = (int(parsed["image/height"]), int(parsed["image/width"]))
+    assert size == image.shape[:2]
+    assert parsed["image/source_id"].numpy().decode() == f"images/{name.rpartition('.')[0]}"
+    assert tf.size(parsed["image/object/class/label"].values) == 0
+
+
 # What the default of --missing-mask is for: these readers decode the mask of every record.
 
 

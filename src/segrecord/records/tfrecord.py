@@ -197,7 +197,7 @@ def hop(file: BinaryIO, size: int, shard: str) -> Iterator[tuple[int, int]]:
     """Each record's offset and the length of its payload, from the headers alone.
 
     Args:
-        file: an uncompressed shard, unbuffered.
+        file: an uncompressed shard.
         size: of the shard, in bytes.
         shard: how errors name the shard.
 
