@@ -110,18 +110,29 @@ class Batches:
 
     def _begin(self, pool: ThreadPoolExecutor, step: Step) -> _Begun:
         """Let the threads fill a batch: each takes a run of its rows in the order of the shards."""
-        rows = np.asarray(self._dataset.rows)[step.rows]
-        batch = _empty(len(rows), self._size or self._dataset.reader.size(int(rows[0])), step)
+        rows = self._dataset.index_rows(step.rows)
+        batch = _empty(len(rows), self._size or self._size_of(rows), step)
         places = np.array_split(np.argsort(rows, kind="stable"), min(self._threads, len(rows)))
         filler = _Filler(self._dataset.reader, batch, rows, resized=self._size is not None)
         return _Begun(batch, [pool.submit(filler.fill, some) for some in places], step.consumed)
+
+    def _size_of(self, rows: npt.NDArray[np.int64]) -> Size:
+        """Of the first image of a batch that is sound; the others must be of the same."""
+        reader = self._dataset.reader
+        for row in rows.tolist():
+            try:
+                return reader.size(row)
+            except RecordError as error:
+                reader.skip(row, error)
+        return 1, 1  # none is sound: the batch will be empty
 
     def _finish(self, begun: _Begun) -> Batch:
         """The batch when it is full, without the damaged records that were left out."""
         filled = [place for piece in begun.pieces for place in piece.result()]
         self.state = replace(self.state, samples_consumed=begun.consumed)
         batch = begun.batch
-        return batch if len(filled) == len(batch.valid) else batch.take(np.sort(filled))
+        whole = len(filled) == len(batch.valid)
+        return batch if whole else batch.take(np.array(sorted(filled), np.int64))
 
 
 class _Begun(NamedTuple):

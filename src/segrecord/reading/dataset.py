@@ -60,10 +60,15 @@ def open(  # noqa: A001 - it is `segrecord.open`
     """
     if on_error not in ("raise", "skip"):
         raise UsageError(f"on_error must be raise or skip, got {on_error!r}")
-    places = str(path) if isinstance(path, str | Path) else tuple(map(str, path))
-    index_file = None if index is None else str(index)
+    places = _absolute(path) if isinstance(path, str | Path) else tuple(map(_absolute, path))
+    index_file = None if index is None else _absolute(index)
     reader = Reader(Settings(places, check_crc, on_error, schema, index_file, backend))
     return Dataset(reader, _rows_of(reader, split))
+
+
+def _absolute(path: str | Path) -> str:
+    """Files are opened when they are first read, perhaps by a process that is elsewhere."""
+    return str(Path(path).absolute())
 
 
 def _rows_of(reader: Reader, split: str | None) -> range:
@@ -171,7 +176,12 @@ class Dataset:
         numbers = np.arange(count) if chosen is None else _numbers(chosen, count)
         if label is not None:
             numbers = numbers[self._labelled(label)[numbers]]
-        return Dataset(self.reader, np.asarray(self.rows, np.int64)[numbers])
+        return Dataset(self.reader, self.index_rows(numbers))
+
+    def index_rows(self, numbers: Rows) -> Rows:
+        """The rows of the index of these numbers, which must be in [0, len)."""
+        rows = self.rows
+        return numbers + rows.start if isinstance(rows, range) else rows[numbers]
 
     def batches(
         self,

@@ -54,7 +54,7 @@ class Place(NamedTuple):
 class _Descriptor:
     """An open file; closed when nobody reads from it any more."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, _thread: int | None) -> None:
         self.number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
 
     def __del__(self) -> None:
@@ -73,7 +73,8 @@ class Frames:
         self._first_rows = [shard.first_row for shard in shards]
         self._offset, self._length = getter(index["offset"]), getter(index["length"])
         self._check_crc = check_crc
-        self._descriptor = lru_cache(_OPEN)(self._open)
+        # Of the class, not of a method: a cycle would keep the files open until a collection.
+        self._descriptor = lru_cache(_OPEN)(_Descriptor)
 
     def place(self, row: int) -> Place:
         """Where the record of this row stands, by the index."""
@@ -94,7 +95,8 @@ class Frames:
         """
         shard, record, offset, length = self.place(row)
         try:
-            descriptor = self._descriptor(shard, None if _SHARED else threading.get_ident())
+            thread = None if _SHARED else threading.get_ident()
+            descriptor = self._descriptor(self._shards[shard].path, thread)
         except OSError as error:
             raise self.error(row, f"cannot be opened: {error.strerror}") from None
         name = self._shards[shard].name
@@ -109,14 +111,11 @@ class Frames:
         for row in rows:
             shard, _, offset, length = self.place(row)
             try:
-                number = self._descriptor(shard, None).number
+                number = self._descriptor(self._shards[shard].path, None).number
                 size = length + tfrecord.FRAME_OVERHEAD
                 os.posix_fadvise(number, offset, size, os.POSIX_FADV_WILLNEED)
-            except OSError:
-                continue  # the read itself will tell
-
-    def _open(self, shard: int, _thread: int | None) -> _Descriptor:
-        return _Descriptor(self._shards[shard].path)
+            except (OSError, OverflowError):
+                continue  # the read itself will tell, of a damaged index too
 
 
 def streamed(shard: ShardFile, compression: str) -> Iterator[bytes]:

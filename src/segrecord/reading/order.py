@@ -7,7 +7,7 @@ framework and on every processor. Docs: docs/format.md.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -171,6 +171,10 @@ class State:
             raise UsageError(f"a state must be a JSON object, got {text[:60]!r}")
         return cls.from_dict(found)
 
+    def next_epoch(self) -> State:
+        """The beginning of the next epoch."""
+        return replace(self, epoch=self.epoch + 1, samples_consumed=0)
+
     def check(self, fingerprint: str) -> None:
         """Refuse to go on in other data.
 
@@ -255,6 +259,17 @@ class Order:
         """The batches of this rank that are left of an epoch."""
         for number in range(self.steps(consumed)):
             yield self.step(number, epoch, consumed)
+
+    def walk(self, state: State) -> Iterator[tuple[Step, State]]:
+        """Each batch that is left of the state's epoch, with the state after it.
+
+        After the last one that is the beginning of the next epoch, on every rank.
+        """
+        steps = self.steps(state.samples_consumed)
+        for number in range(steps):
+            step = self.step(number, state.epoch, state.samples_consumed)
+            after = replace(state, samples_consumed=step.consumed)
+            yield step, after if number + 1 < steps else state.next_epoch()
 
     def _rows(self, places: Rows, epoch: int) -> Rows:
         if self.seed is None:

@@ -156,9 +156,9 @@ class Reader:
 
     def size(self, row: int) -> tuple[int, int]:
         """Height and width of this row's image, in pixels, read from it where no index tells."""
-        parts = self.parts(row, self.payload(row))
-        if parts.size is not None:
-            return parts.size
+        index = self.store.index
+        if "height" in index.column_names:
+            return index["height"][row].as_py(), index["width"][row].as_py()
         height, width = self.example(row, self.payload(row)).image.shape[:2]
         return height, width
 

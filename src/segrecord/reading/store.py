@@ -30,6 +30,8 @@ Schema = SchemaName | Mapping[str, str]
 _HOLDS = ("image", "mask", "label")
 """What a schema given as a mapping names."""
 
+_INTS = frozenset({"label", "has_mask", "height", "width", "channels"})
+"""What is held as int64; all else is bytes."""
 
 _ENCODED_HOLDS = frozenset({*_HOLDS, "has_mask", "key", "filename"})
 _RAW_HOLDS = frozenset({*_HOLDS, "height", "width", "channels"})
@@ -81,8 +83,10 @@ def of_dataset(path: str | Path) -> Store:
     """
     manifest = manifests.load(path)
     index = open_index(path, manifest, thorough=False)
+    # Shards are opened when they are first read: the working folder may be another one then.
+    folder = Path(path).absolute()
     shards = tuple(
-        ShardFile(str(Path(path) / place.shard.name), place.shard.name, place.shard.first_row)
+        ShardFile(str(folder / place.shard.name), place.shard.name, place.shard.first_row)
         for place in places(manifest)
     )
     splits, row = {}, 0
@@ -139,31 +143,52 @@ def of_shards(
 
 
 def _own_parts(layout: Layout, index: pa.Table) -> Callable[[int, bytes], Parts]:
-    names = [
-        name
-        for holds in ("image", "mask", "channels")
+    names = {
+        holds: name
+        for holds in ("image", "mask", "channels", "key", "label")
         if (name := schemas.name_of(layout, holds)) is not None
-    ]
-    image, mask = names[0], schemas.name_of(layout, "mask")
-    channels = schemas.name_of(layout, "channels") if layout.schema == "raw" else None
+    }
     columns = ("height", "width", "has_mask", "label", "key", "group")
     height, width, has_mask, label, key, group = (getter(index[name]) for name in columns)
 
     def parts(row: int, payload: bytes) -> Parts:
-        found = example.extract(payload, names)
-        masked = has_mask(row)
-        return Parts(
-            image=_one(found, image),
-            mask=_one(found, mask) if masked and mask else b"",
+        features, masked = example.extract(payload, names.values()), has_mask(row)
+        found = {
+            holds: _one(features, name, holds)
+            for holds, name in names.items()
+            if masked or holds != "mask"
+        }
+        part = Parts(
+            image=found["image"],
+            mask=found.get("mask", b""),
             size=(height(row), width(row)),
-            channels=_one(found, channels) if channels else None,
+            channels=found.get("channels"),
             has_mask=masked,
             label=label(row),
             key=key(row),
             group=group(row),
         )
+        _check_identity(found, part)
+        return part
 
     return parts
+
+
+def _check_identity(found: Mapping[str, Any], part: Parts) -> None:
+    """The record is the one that the index has here, as far as its schema lets it say so.
+
+    Where records are of one length, as under schema raw, nothing else tells a shard that was
+    swapped for another.
+    """
+    said = {"key": part.key.encode(), "label": NO_LABEL if part.label is None else part.label}
+    for holds, value in said.items():
+        if found.get(holds, value) != value:
+            raise ValueError(
+                f"it is another record than the index has here: its {holds} is {found[holds]!r}, "
+                f"the index says {value!r}"
+            )
+    if part.has_mask and found.get("mask") == b"":
+        raise ValueError("it has no mask, the index says that it has one")
 
 
 def _foreign_parts(
@@ -173,12 +198,16 @@ def _foreign_parts(
 
     def parts(row: int, payload: bytes) -> Parts:
         features = example.extract(payload, names.values())
-        found = {holds: features[name][0] for holds, name in names.items() if features.get(name)}
+        found = {
+            holds: _one(features, name, holds)
+            for holds, name in names.items()
+            if holds == "image" or features.get(name)
+        }
         file = shards.shards[shard(row)]
         text = found.get("key", found.get("filename"))
         mask = found.get("mask", b"")
         return Parts(
-            image=_one(features, names["image"]),
+            image=found["image"],
             mask=mask if found.get("has_mask", 1) else b"",
             size=(found["height"], found["width"]) if {"height", "width"} <= set(found) else None,
             channels=found.get("channels"),
@@ -191,11 +220,15 @@ def _foreign_parts(
     return parts
 
 
-def _one(found: dict[str, list[Any]], name: str) -> Any:
-    values = found.get(name, [])
+def _one(features: Mapping[str, list[Any]], name: str, holds: str) -> Any:
+    """The one value of this key, of the kind that what it holds must have."""
+    values = features.get(name, [])
     if len(values) != 1:
         raise ValueError(f"the key {name} must hold one value, holds {len(values) or 'none'}")
-    return values[0]
+    value, kind = values[0], int if holds in _INTS else bytes
+    if isinstance(value, kind):
+        return value
+    raise ValueError(f"the key {name} must hold {kind.__name__}, holds {type(value).__name__}")
 
 
 def _names(schema: Schema | None) -> dict[str, str]:
