@@ -11,7 +11,6 @@ import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -61,7 +60,8 @@ class Batches:
     """The batches of one rank: each iteration gives the rest of an epoch, the next one the next.
 
     Made by `Dataset.batches`. The arrays of a batch are its own and may be kept. An iteration that
-    is left early ends its threads; the next one goes on after the last batch that it gave.
+    is left early ends its threads; the next one goes on after the last batch that it gave. With
+    on_error="skip" a batch lacks its damaged records, and may be empty.
 
     Attributes:
         state: where it stands, counting the batches that were handed out; save it after any.
@@ -80,6 +80,8 @@ class Batches:
             raise UsageError(f"threads must be at least 1, got {threads}")
         require_size(image_size)
         dataset.reader.require_random_access()
+        if image_size is None and order.batch_size > 1:
+            dataset.require_one_size()
         order.steps(state.samples_consumed)  # refuses a state past the end
         self.state = state
         self._dataset = dataset
@@ -92,12 +94,12 @@ class Batches:
         return self._order.steps(self.state.samples_consumed)
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch = self.state.epoch
+        begin = self.state
         with ThreadPoolExecutor(self._threads, "segrecord") as pool:
             ahead: deque[_Begun] = deque()
             try:
-                for step in self._order.batches(epoch, self.state.samples_consumed):
-                    ahead.append(self._begin(pool, step))
+                for step, after in self._order.walk(begin):
+                    ahead.append(self._begin(pool, step, after))
                     if len(ahead) > _AHEAD:
                         yield self._finish(ahead.popleft())
                 while ahead:
@@ -106,15 +108,16 @@ class Batches:
                 for begun in ahead:
                     for piece in begun.pieces:
                         piece.cancel()
-        self.state = replace(self.state, epoch=epoch + 1, samples_consumed=0)
+        if self.state == begin:  # not one batch was left
+            self.state = begin.next_epoch()
 
-    def _begin(self, pool: ThreadPoolExecutor, step: Step) -> _Begun:
+    def _begin(self, pool: ThreadPoolExecutor, step: Step, after: State) -> _Begun:
         """Let the threads fill a batch: each takes a run of its rows in the order of the shards."""
         rows = self._dataset.index_rows(step.rows)
         batch = _empty(len(rows), self._size or self._size_of(rows), step)
         places = np.array_split(np.argsort(rows, kind="stable"), min(self._threads, len(rows)))
         filler = _Filler(self._dataset.reader, batch, rows, resized=self._size is not None)
-        return _Begun(batch, [pool.submit(filler.fill, some) for some in places], step.consumed)
+        return _Begun(batch, [pool.submit(filler.fill, some) for some in places], after)
 
     def _size_of(self, rows: npt.NDArray[np.int64]) -> Size:
         """Of the first image of a batch that is sound; the others must be of the same."""
@@ -129,7 +132,7 @@ class Batches:
     def _finish(self, begun: _Begun) -> Batch:
         """The batch when it is full, without the damaged records that were left out."""
         filled = [place for piece in begun.pieces for place in piece.result()]
-        self.state = replace(self.state, samples_consumed=begun.consumed)
+        self.state = begun.after
         batch = begun.batch
         whole = len(filled) == len(batch.valid)
         return batch if whole else batch.take(np.array(sorted(filled), np.int64))
@@ -141,7 +144,7 @@ class _Begun(NamedTuple):
     batch: Batch
     pieces: list[Future[list[int]]]
     """The places that each thread has filled."""
-    consumed: int
+    after: State
 
 
 class _Filler(NamedTuple):

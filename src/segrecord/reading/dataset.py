@@ -127,9 +127,13 @@ class Dataset:
 
         With on_error="skip" the list lacks those that are damaged.
         """
-        rows = [self._row(number) for number in numbers]
-        found = dict(self.reader.examples(sorted(set(rows))))
-        return [found[row] for row in rows if row in found]
+        return [example for _, example in self.numbered(numbers)]
+
+    def numbered(self, numbers: Iterable[int]) -> list[tuple[int, Example]]:
+        """As `__getitems__`, each with the number by which it was asked for."""
+        rows = [(number, self._row(number)) for number in numbers]
+        found = dict(self.reader.examples(sorted({row for _, row in rows})))
+        return [(number, found[row]) for number, row in rows if row in found]
 
     def __iter__(self) -> Iterator[Example]:
         """Every example, in its order; of compressed shards too."""
@@ -226,15 +230,37 @@ class Dataset:
             return resumed
         return State(self.fingerprint, seed if shuffle else None)
 
+    def require_one_size(self) -> None:
+        """Refuse images that cannot stand in one array, where the index tells their sizes.
+
+        Raises:
+            UsageError: there are two sizes; names a sample of each.
+        """
+        index = self.reader.store.index
+        if "height" not in index.column_names or not len(self):
+            return
+        for name in ("height", "width"):
+            found = self._chosen(index[name])
+            low, high = pc.min_max(found).as_py().values()
+            if low != high:
+                one, other = (self._size_and_key(pc.index(found, at).as_py()) for at in (low, high))
+                raise UsageError(
+                    f"images of one batch must be of one size: {one}, {other}; pass "
+                    "image_size=(height, width)"
+                )
+
+    def _size_and_key(self, number: int) -> str:
+        row = self.reader.store.index.slice(self._row(number), 1).to_pylist()[0]
+        return f"{row['key']!r} is {row['height']} x {row['width']}"
+
     @property
     def records(self) -> pa.Table:
         """The index of these records (`tables.RECORDS`), mapped into memory: a row each.
 
         A query over it makes what `select` takes.
         """
-        if isinstance(self.rows, range):
-            return self.reader.store.index.slice(self.rows.start, len(self.rows))
-        return self.reader.store.index.take(pa.array(self.rows))
+        found: pa.Table = self._chosen(self.reader.store.index)
+        return found
 
     @property
     def classes(self) -> dict[str, int]:
@@ -263,6 +289,12 @@ class Dataset:
     def _row(self, number: int) -> int:
         return int(self.rows[number])
 
+    def _chosen(self, part: Any) -> Any:
+        """The index, or a column of it, for these rows; a view where they follow each other."""
+        if isinstance(self.rows, range):
+            return part.slice(self.rows.start, len(self.rows))
+        return part.take(pa.array(self.rows))
+
     def _streamed(self) -> Iterator[Example]:
         """The examples of compressed shards, which are read from their start."""
         wanted = np.asarray(self.rows)
@@ -290,7 +322,8 @@ class Dataset:
         if number not in self.classes.values():
             known = ", ".join(f"{name} ({at})" for name, at in self.classes.items()) or "none"
             raise UsageError(f"there is no class {label!r}; the classes are: {known}")
-        found = pc.fill_null(pc.equal(self.records["label"], number), False)
+        labels = self._chosen(self.reader.store.index["label"])
+        found = pc.fill_null(pc.equal(labels, number), False)
         return np.asarray(found, np.bool_)
 
 

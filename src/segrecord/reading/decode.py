@@ -15,7 +15,7 @@ import numpy as np
 import simplejpeg
 
 from segrecord.errors import PixelError, UsageError
-from segrecord.pixels import formats, image, jpeg, opened, png, png_reader
+from segrecord.pixels import formats, image, jpeg, png, png_reader
 from segrecord.reading.content import read_mask
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ installed. The pixels are equal."""
 
 RGB = 3
 """Channels of every image that is read."""
+
+_JPEG_COLOURS = ("Gray", "YCbCr", "RGB")
+"""What may be stored. Of CMYK, libjpeg-turbo makes another RGB than Pillow; TensorFlow none."""
 
 _FIX = "build the dataset anew, or read with on_error='skip'"
 
@@ -163,7 +166,9 @@ def _require_size(what: str, found: tuple[int, ...], size: tuple[int, ...] | Non
 def _jpeg(stored: bytes, size: tuple[int, int] | None, out: Pixels | None) -> Pixels:
     """RGB of a JPEG; as `segrecord.pixels.jpeg` decodes, but into `out`."""
     try:
-        height, width, _, _ = simplejpeg.decode_jpeg_header(stored)
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(stored)
+        if colours not in _JPEG_COLOURS:
+            raise PixelError("jpeg-colours", f"a JPEG of colours {colours} cannot be read", _FIX)
         found = np.empty((height, width, RGB), np.uint8) if out is None else out
         # The decoder itself knows no more of `out` than how many bytes it has.
         _require_size("image", (height, width), size or found.shape)
@@ -175,12 +180,10 @@ def _jpeg(stored: bytes, size: tuple[int, int] | None, out: Pixels | None) -> Pi
 
 def _png(stored: bytes) -> Pixels:
     """(H, W) or (H, W, C) of a PNG of any kind, or of whatever else foreign shards hold."""
-    form = formats.identify(stored)
-    if form != "png":
-        return image.decode(stored)
-    facts, rows = png.walk_rows(stored)
-    found = png_reader.pixels(facts, rows)
-    return opened.pixels(opened.load(stored, "png"), alpha=False) if found is None else found
+    found = None
+    if formats.identify(stored) == "png":
+        found = png_reader.pixels(*png.walk_rows(stored))
+    return image.decode(stored) if found is None else found
 
 
 def _mask(stored: bytes) -> Pixels:

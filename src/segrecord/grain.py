@@ -1,0 +1,176 @@
+"""A dataset of ours in Grain, for JAX: `source(...)` its elements, `batches(...)` of them in order.
+
+Both are what Grain calls a RandomAccessDataSource, so `grain.MapDataset.source(...)` and
+`grain.DataLoader` take them as they are, and nothing here imports Grain. The order of the samples
+and the state to resume it are those of `segrecord.reading.order`, as in every other adapter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from segrecord.errors import UsageError
+from segrecord.reading.elements import Element, Elements, Transform, elements, numbers_of
+from segrecord.reading.order import Order, State, Tail
+
+if TYPE_CHECKING:
+    from segrecord.reading.dataset import Dataset
+    from segrecord.reading.reader import OnError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A `grain.sources.RandomAccessDataSource` of dicts of NumPy arrays; see `Elements`."""
+
+    elements: Elements
+
+    def __len__(self) -> int:
+        return len(self.elements)
+
+    def __getitem__(self, number: int) -> Element | None:
+        """The element of this number; raises as `segrecord.Dataset`.
+
+        Under on_error="skip" a damaged record is None, which Grain leaves out of what it iterates.
+        """
+        found = self.elements.__getitems__([number])
+        return found[0] if found else None
+
+
+def source(
+    source: str | Path | Dataset,
+    split: str = "train",
+    *,
+    image_size: tuple[int, int] | None = None,
+    one_hot: bool = False,
+    transform: Transform | None = None,
+    check_crc: bool = True,
+    on_error: OnError = "raise",
+) -> Source:
+    """One split, or any selection, for Grain's own samplers, shuffles and loaders.
+
+    Args:
+        source: the dataset's folder; or an open `segrecord.Dataset`, whose own split, checks and
+            selection hold then.
+        split: its name.
+        image_size: (height, width) in pixels to resize to: images bilinear with antialiasing,
+            masks by the nearest neighbour.
+        one_hot: masks as float32 (H, W, mask classes); pixels to ignore are zeros.
+        transform: what is done to each element, a dict of NumPy arrays.
+        check_crc: whether every record's CRC is checked.
+        on_error: "skip": damaged records are None, with a warning for each.
+
+    Raises:
+        UsageError: no such split, compressed shards, no mask classes to one-hot.
+        OutputError: there is no finished dataset.
+        RecordError: its manifest or index is damaged.
+    """
+    return Source(
+        elements(
+            source,
+            split,
+            image_size=image_size,
+            one_hot=one_hot,
+            transform=transform,
+            check_crc=check_crc,
+            on_error=on_error,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Batches:
+    """A random access source of the batches of one rank, over several epochs.
+
+    Attributes:
+        elements: what they are made of.
+        order: of each epoch.
+        begin: the state before the first batch.
+        epochs: how many, the one that is begun included.
+    """
+
+    elements: Elements
+    order: Order
+    begin: State
+    epochs: int
+
+    def __len__(self) -> int:
+        first = self.order.steps(self.begin.samples_consumed)
+        return first + (self.epochs - 1) * self.order.steps()
+
+    def __getitem__(self, number: int) -> Element | None:
+        """The batch of this number: each field stacked along a first axis; None: all damaged."""
+        at, step = self._find(number)
+        rows = self.order.step(step, at.epoch, at.samples_consumed)
+        found = self.elements.__getitems__(numbers_of(rows))
+        return (
+            {name: np.stack([one[name] for one in found]) for name in found[0]} if found else None
+        )
+
+    def state(self, delivered: int) -> State:
+        """Where a training stands after so many batches: all that another one needs to go on.
+
+        Args:
+            delivered: batches that were taken from it, from 0 to its length.
+        """
+        if delivered == 0:
+            return self.begin
+        at, step = self._find(delivered - 1)
+        if step + 1 == self.order.steps(at.samples_consumed):
+            return at.next_epoch()
+        done = self.order.step(step, at.epoch, at.samples_consumed).consumed
+        return replace(at, samples_consumed=done)
+
+    def _find(self, number: int) -> tuple[State, int]:
+        """The state at which a batch's epoch is begun, and the batch's number in it."""
+        if not 0 <= number < len(self):
+            raise IndexError(f"there are {len(self)} batches, counted from 0; got {number}")
+        first = self.order.steps(self.begin.samples_consumed)
+        if number < first:
+            return self.begin, number
+        epoch, step = divmod(number - first, self.order.steps())
+        after = self.begin.next_epoch()
+        return replace(after, epoch=after.epoch + epoch), step
+
+
+def batches(
+    source: Source,
+    batch_size: int,
+    *,
+    epochs: int = 1,
+    shuffle: bool = True,
+    seed: int = 0,
+    ranks: int = 1,
+    rank: int = 0,
+    tail: Tail = "drop",
+    state: State | None = None,
+) -> Batches:
+    """The batches of one rank in the seeded order, as a random access source.
+
+    Args:
+        source: of `source(...)`.
+        batch_size: samples a batch, on each rank.
+        epochs: how many, the one that a state is in included.
+        shuffle: False: the order of the dataset, in every epoch.
+        seed: of the order; the same on all ranks.
+        ranks: processes that train together, for example jax.process_count().
+        rank: of this one, for example jax.process_index().
+        tail: "drop" or "pad": every rank gets the same number of full batches ("pad" fills the
+            last ones with repeats whose `valid` is False); "exact": nothing is left out or
+            repeated, and some ranks may get fewer batches.
+        state: to go on from, with its seed and epoch.
+
+    Raises:
+        UsageError: a value is out of range, or the state is of other data.
+    """
+    if epochs < 1:
+        raise UsageError(f"epochs must be at least 1, got {epochs}")
+    if source.elements.image_size is None and batch_size > 1:
+        source.elements.dataset.require_one_size()
+    begin = source.elements.dataset.state(shuffle=shuffle, seed=seed, resumed=state)
+    order = Order(len(source), batch_size, begin.seed, ranks, rank, tail)
+    order.steps(begin.samples_consumed)  # refuses a state past the end
+    return Batches(source.elements, order, begin, epochs)

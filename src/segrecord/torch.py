@@ -1,0 +1,293 @@
+"""A dataset of ours in PyTorch: `dataset(...)`, its `sampler(...)`, and both as a `loader(...)`.
+
+The order of the samples and the state to resume it are those of `segrecord.reading.order`, the
+same as in every other adapter. torch is imported by the functions that use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from segrecord.errors import UsageError
+from segrecord.reading.elements import Element, Elements, Transform, elements, numbers_of
+from segrecord.reading.order import Order, State, Tail
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from segrecord.reading.dataset import Dataset
+    from segrecord.reading.reader import OnError
+
+
+def _torch() -> Any:
+    try:
+        import torch  # noqa: PLC0415 - heavy, and optional
+    except ImportError as error:
+        raise UsageError(f"this needs PyTorch: pip install segrecord[torch] ({error})") from error
+    return torch
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A map-style dataset for DataLoader; workers may be forked or spawned.
+
+    A sample is a dict of tensors, as `segrecord.reading.elements.Elements` says, but:
+        image: (3, H, W) uint8.
+        mask: (H, W) uint8, an eighth of what `cross_entropy(..., ignore_index=255)` takes: move
+            it to the device first, then `.long()`; with `one_hot` (mask classes, H, W) float32.
+        key: str, no tensor.
+    """
+
+    elements: Elements
+
+    def __len__(self) -> int:
+        return len(self.elements)
+
+    def __getitem__(self, number: int) -> Element:
+        """The sample of this number; raises as `segrecord.Dataset`."""
+        return self._tensors(self.elements[number])
+
+    def __getitems__(self, numbers: Iterable[int]) -> list[Element]:
+        """The samples of these numbers, read in the order of the shards."""
+        return [self._tensors(element) for element in self.elements.__getitems__(numbers)]
+
+    def _tensors(self, element: Element) -> Element:
+        torch, mask = _torch(), element["mask"]
+        planes = mask.ndim == 3  # noqa: PLR2004 - (H, W, classes)
+        return element | {
+            "image": torch.from_numpy(_channels_first(element["image"])),
+            "mask": torch.from_numpy(_channels_first(mask) if planes else np.array(mask)),
+            **{name: torch.tensor(element[name]) for name in ("has_mask", "label", "valid")},
+        }
+
+
+def _channels_first(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.array(np.moveaxis(pixels, 2, 0), order="C")
+
+
+def dataset(
+    source: str | Path | Dataset,
+    split: str = "train",
+    *,
+    image_size: tuple[int, int] | None = None,
+    one_hot: bool = False,
+    transform: Transform | None = None,
+    check_crc: bool = True,
+    on_error: OnError = "raise",
+) -> Samples:
+    """One split, or any selection, as a map-style dataset.
+
+    Args:
+        source: the dataset's folder; or an open `segrecord.Dataset`, whose own split, checks and
+            selection hold then.
+        split: its name.
+        image_size: (height, width) in pixels to resize to: images bilinear with antialiasing,
+            masks by the nearest neighbour.
+        one_hot: masks as float32 planes; pixels to ignore are zeros.
+        transform: what is done to each sample: a dict of NumPy arrays, image (H, W, 3) uint8 and
+            mask (H, W) uint8, in and out. It runs in the workers.
+        check_crc: whether every record's CRC is checked.
+        on_error: "skip": batches lack the damaged records, with a warning for each.
+
+    Raises:
+        UsageError: no such split, compressed shards, no mask classes to one-hot.
+        OutputError: there is no finished dataset.
+        RecordError: its manifest or index is damaged.
+    """
+    return Samples(
+        elements(
+            source,
+            split,
+            image_size=image_size,
+            one_hot=one_hot,
+            transform=transform,
+            check_crc=check_crc,
+            on_error=on_error,
+        )
+    )
+
+
+class Sampler:
+    """The batches of one rank, for `DataLoader(batch_sampler=...)`: lists of numbers.
+
+    An iteration gives the rest of an epoch, the next one the next. The state counts what the
+    sampler has given: with `torchdata`'s StatefulDataLoader that is what was delivered; a plain
+    DataLoader reads ahead in its workers, so that there `loader(...)` has to count.
+
+    Attributes:
+        state: where it stands.
+    """
+
+    def __init__(self, order: Order, state: State) -> None:
+        order.steps(state.samples_consumed)  # refuses a state past the end
+        self.order = order
+        self.state = state
+
+    def __len__(self) -> int:
+        """The batches that are left of this epoch."""
+        return self.order.steps(self.state.samples_consumed)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        begin = self.state
+        for step, after in self.order.walk(begin):
+            self.state = after
+            yield numbers_of(step)
+        if self.state == begin:  # not one batch was left
+            self.state = begin.next_epoch()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state as plain values."""
+        return self.state.to_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state_dict()`, whatever the ranks and the batch size then were.
+
+        Raises:
+            UsageError: it is no state, or of other data.
+        """
+        found = State.from_dict(state)
+        found.check(self.state.fingerprint)
+        self.order = replace(self.order, seed=found.seed)
+        self.state = found
+
+
+def sampler(
+    samples: Samples,
+    batch_size: int,
+    *,
+    shuffle: bool = True,
+    seed: int = 0,
+    ranks: int | None = None,
+    rank: int | None = None,
+    tail: Tail = "drop",
+    state: State | None = None,
+) -> Sampler:
+    """The seeded order of a dataset as batches of numbers, for one rank.
+
+    Args:
+        samples: of `dataset(...)`.
+        batch_size: samples a batch, on each rank.
+        shuffle: False: the order of the dataset, in every epoch.
+        seed: of the order; the same on all ranks.
+        ranks: processes that train together; None: as torch.distributed says, else 1.
+        rank: of this process; None likewise.
+        tail: "drop" or "pad": every rank gets the same number of full batches ("pad" fills the
+            last ones with repeats whose `valid` is False); "exact": nothing is left out or
+            repeated, some ranks get fewer batches, and DistributedDataParallel needs its `join()`.
+        state: to go on from, with its seed and epoch.
+
+    Raises:
+        UsageError: a value is out of range, or the state is of other data.
+    """
+    begin = samples.elements.dataset.state(shuffle=shuffle, seed=seed, resumed=state)
+    ranks, rank = _world(ranks, rank)
+    return Sampler(Order(len(samples), batch_size, begin.seed, ranks, rank, tail), begin)
+
+
+def _world(ranks: int | None, rank: int | None) -> tuple[int, int]:
+    """Ranks and rank, from torch.distributed where they are not given."""
+    if (ranks is None) != (rank is None):
+        raise UsageError(f"give both ranks and rank, or none; got {ranks} and {rank}")
+    if ranks is not None and rank is not None:
+        return ranks, rank
+    distributed = _torch().distributed
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_world_size(), distributed.get_rank()
+    return 1, 0
+
+
+class Loader:
+    """A DataLoader in the seeded order, which counts the samples that it has delivered.
+
+    An iteration gives the rest of an epoch, the next one the next. Save `state_dict()` after any
+    batch: it names the first sample that was not delivered, however many were read ahead.
+
+    Attributes:
+        state: where it stands.
+    """
+
+    def __init__(self, samples: Samples, sampler: Sampler, options: dict[str, Any]) -> None:
+        self._samples = samples
+        self._sampler = sampler
+        self._options = options
+
+    @property
+    def state(self) -> State:
+        """Where it stands."""
+        return self._sampler.state
+
+    def __len__(self) -> int:
+        """The batches that are left of this epoch."""
+        return len(self._sampler)
+
+    def __iter__(self) -> Iterator[Element]:
+        delivered, begin = self._sampler, self.state
+        # The DataLoader runs ahead on a sampler of its own.
+        ahead = Sampler(delivered.order, delivered.state)
+        batches = _torch().utils.data.DataLoader(
+            self._samples, batch_sampler=ahead, **self._options
+        )
+        for (_, after), batch in zip(delivered.order.walk(begin), batches, strict=True):
+            delivered.state = after
+            yield batch
+        if self.state == begin:  # not one batch was left
+            delivered.state = begin.next_epoch()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state as plain values, after the last batch that was delivered."""
+        return self._sampler.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state_dict()`; raises as `Sampler.load_state_dict`."""
+        self._sampler.load_state_dict(state)
+
+
+def loader(
+    samples: Samples,
+    batch_size: int,
+    *,
+    shuffle: bool = True,
+    seed: int = 0,
+    ranks: int | None = None,
+    rank: int | None = None,
+    tail: Tail = "drop",
+    state: State | None = None,
+    **options: Any,
+) -> Loader:
+    """Batches of a dataset, in the seeded order, resumable after any of them.
+
+    Args:
+        samples: of `dataset(...)`.
+        batch_size: samples a batch, on each rank; shuffle to state: see `sampler`.
+        shuffle: see `sampler`.
+        seed: see `sampler`.
+        ranks: see `sampler`.
+        rank: see `sampler`.
+        tail: see `sampler`.
+        state: see `sampler`.
+        options: further ones of DataLoader: num_workers, pin_memory, persistent_workers, ...
+
+    Raises:
+        UsageError: as `sampler`, or an option that the order decides (sampler, drop_last, ...).
+    """
+    ours = {"sampler", "batch_sampler", "drop_last", "generator"} & set(options)
+    if ours:
+        raise UsageError(f"the seeded order decides about {', '.join(sorted(ours))}: leave it out")
+    if samples.elements.image_size is None and batch_size > 1:
+        samples.elements.dataset.require_one_size()
+    given = sampler(
+        samples,
+        batch_size,
+        shuffle=shuffle,
+        seed=seed,
+        ranks=ranks,
+        rank=rank,
+        tail=tail,
+        state=state,
+    )
+    return Loader(samples, given, options)
