@@ -108,7 +108,8 @@ def train_epoch(training: Training, options: argparse.Namespace) -> None:
     begin, losses, start = training.loader.state, [], time.perf_counter()
     training.model.train()
     for step, batch in enumerate(training.loader, 1):
-        image, mask = flipped(batch, seed=begin.epoch * 10**6 + begin.samples_consumed + step)
+        place = begin.samples_consumed + step * options.batch_size  # in the epoch, resumed or not
+        image, mask = flipped(batch, seed=begin.epoch * 10**9 + place)
         logits = training.model(image)
         loss = nn.functional.cross_entropy(logits, mask.long(), ignore_index=255)
         training.optimizer.zero_grad()

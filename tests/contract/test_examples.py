@@ -39,7 +39,8 @@ def test_a_killed_unet_ends_with_the_weights_of_one_that_ran_through(dataset, tm
         done.stdout.decode(),
     )
     assert all(0 <= float(score) <= 1 for score in found.groups())
-    assert Image.open(tmp_path / "whole/predictions.png").size == (3 * 16, 3 * 16)  # two of the five have no mask
+    with Image.open(tmp_path / "whole/predictions.png") as drawn:
+        assert drawn.size == (3 * 16, 3 * 16)  # two of the five have no mask
 
     cut = tmp_path / "cut"
     running = subprocess.Popen(unet(dataset, cut), stdout=subprocess.PIPE)
