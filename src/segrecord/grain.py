@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from segrecord.reading.reader import OnError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Source:
     """A `grain.sources.RandomAccessDataSource` of dicts of NumPy arrays; see `Elements`."""
 
     elements: Elements
+
+    def __repr__(self) -> str:
+        return f"segrecord.grain.Source({_told(self.elements)})"
 
     def __len__(self) -> int:
         return len(self.elements)
@@ -38,6 +41,19 @@ class Source:
         """
         found = self.elements.__getitems__([number])
         return found[0] if found else None
+
+
+def _told(elements: Elements) -> str:
+    """What elements they are: the same text in another process, and in another folder.
+
+    Grain's DataLoader compares it with the one in a checkpoint before it goes on from there.
+    """
+    transform = elements.transform
+    name = getattr(transform, "__qualname__", type(transform).__name__) if transform else None
+    return (
+        f"dataset={elements.dataset.fingerprint[:16]}, records={len(elements)}, "
+        f"image_size={elements.image_size}, one_hot={elements.one_hot}, transform={name}"
+    )
 
 
 def source(
@@ -81,7 +97,7 @@ def source(
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Batches:
     """A random access source of the batches of one rank, over several epochs.
 
@@ -96,6 +112,12 @@ class Batches:
     order: Order
     begin: State
     epochs: int
+
+    def __repr__(self) -> str:
+        return (
+            f"segrecord.grain.Batches({_told(self.elements)}, order={self.order}, "
+            f"begin={self.begin}, epochs={self.epochs})"
+        )
 
     def __len__(self) -> int:
         first = self.order.steps(self.begin.samples_consumed)
@@ -114,7 +136,11 @@ class Batches:
         """Where a training stands after so many batches: all that another one needs to go on.
 
         Args:
-            delivered: batches that were taken from it, from 0 to its length.
+            delivered: batches that were taken from it, from 0 to its length. Those that Grain left
+                out, as None, count too: it is the `next_index` in the state of Grain's iterator.
+
+        Raises:
+            IndexError: it has not so many batches.
         """
         if delivered == 0:
             return self.begin
@@ -168,7 +194,8 @@ def batches(
     """
     if epochs < 1:
         raise UsageError(f"epochs must be at least 1, got {epochs}")
-    if source.elements.image_size is None and batch_size > 1:
+    plain = source.elements.image_size is None and source.elements.transform is None
+    if batch_size > 1 and plain:
         source.elements.dataset.require_one_size()
     begin = source.elements.dataset.state(shuffle=shuffle, seed=seed, resumed=state)
     order = Order(len(source), batch_size, begin.seed, ranks, rank, tail)

@@ -6,7 +6,7 @@ same as in every other adapter. torch is imported by the functions that use it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,9 @@ import numpy as np
 
 from segrecord.errors import UsageError
 from segrecord.reading.elements import Element, Elements, Transform, elements, numbers_of
-from segrecord.reading.order import Order, State, Tail
+from segrecord.reading.order import MAX_SEED, Order, State, Tail, mix
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from segrecord.reading.dataset import Dataset
     from segrecord.reading.reader import OnError
 
@@ -41,6 +39,8 @@ class Samples:
         mask: (H, W) uint8, an eighth of what `cross_entropy(..., ignore_index=255)` takes: move
             it to the device first, then `.long()`; with `one_hot` (mask classes, H, W) float32.
         key: str, no tensor.
+
+    What a transform adds or changes becomes tensors too, of its own type.
     """
 
     elements: Elements
@@ -50,24 +50,25 @@ class Samples:
 
     def __getitem__(self, number: int) -> Element:
         """The sample of this number; raises as `segrecord.Dataset`."""
-        return self._tensors(self.elements[number])
+        return _tensors(self.elements[number])
 
     def __getitems__(self, numbers: Iterable[int]) -> list[Element]:
         """The samples of these numbers, read in the order of the shards."""
-        return [self._tensors(element) for element in self.elements.__getitems__(numbers)]
-
-    def _tensors(self, element: Element) -> Element:
-        torch, mask = _torch(), element["mask"]
-        planes = mask.ndim == 3  # noqa: PLR2004 - (H, W, classes)
-        return element | {
-            "image": torch.from_numpy(_channels_first(element["image"])),
-            "mask": torch.from_numpy(_channels_first(mask) if planes else np.array(mask)),
-            **{name: torch.tensor(element[name]) for name in ("has_mask", "label", "valid")},
-        }
+        return [_tensors(element) for element in self.elements.__getitems__(numbers)]
 
 
-def _channels_first(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.array(np.moveaxis(pixels, 2, 0), order="C")
+def _tensors(element: Element) -> Element:
+    return {name: _tensor(name, value) for name, value in element.items()}
+
+
+def _tensor(name: str, value: Any) -> Any:
+    """A NumPy value as a tensor with memory of its own, pixels with their channels first."""
+    if not isinstance(value, np.ndarray | np.number | np.bool_):
+        return value
+    array = np.asarray(value)
+    if name in ("image", "mask") and array.ndim == 3:  # noqa: PLR2004 - (H, W, channels)
+        array = np.moveaxis(array, 2, 0)
+    return _torch().from_numpy(np.array(array, order="C"))
 
 
 def dataset(
@@ -148,10 +149,11 @@ class Sampler:
         """Go on from `state_dict()`, whatever the ranks and the batch size then were.
 
         Raises:
-            UsageError: it is no state, or of other data.
+            UsageError: it is no state, of other data, or past the end of an epoch.
         """
         found = State.from_dict(state)
         found.check(self.state.fingerprint)
+        self.order.steps(found.samples_consumed)
         self.order = replace(self.order, seed=found.seed)
         self.state = found
 
@@ -207,14 +209,26 @@ class Loader:
     An iteration gives the rest of an epoch, the next one the next. Save `state_dict()` after any
     batch: it names the first sample that was not delivered, however many were read ahead.
 
+    With on_error="skip" a batch of which every record is damaged is left out.
+
     Attributes:
         state: where it stands.
     """
 
     def __init__(self, samples: Samples, sampler: Sampler, options: dict[str, Any]) -> None:
-        self._samples = samples
+        torch = _torch()
+        data = torch.utils.data
+        collate = _Collate(options.get("collate_fn") or data.default_collate)
         self._sampler = sampler
-        self._options = options
+        # Without a generator, each iteration would take a number from torch's own: a training
+        # that was continued would then go on with other random numbers than one that was not.
+        self._generator = torch.Generator()
+        self._batches = data.DataLoader(
+            samples,
+            batch_sampler=_Ahead(sampler),
+            generator=self._generator,
+            **options | {"collate_fn": collate},
+        )
 
     @property
     def state(self) -> State:
@@ -227,14 +241,11 @@ class Loader:
 
     def __iter__(self) -> Iterator[Element]:
         delivered, begin = self._sampler, self.state
-        # The DataLoader runs ahead on a sampler of its own.
-        ahead = Sampler(delivered.order, delivered.state)
-        batches = _torch().utils.data.DataLoader(
-            self._samples, batch_sampler=ahead, **self._options
-        )
-        for (_, after), batch in zip(delivered.order.walk(begin), batches, strict=True):
+        self._generator.manual_seed(_worker_seed(begin, delivered.order.rank))
+        for (_, after), batch in zip(delivered.order.walk(begin), self._batches, strict=True):
             delivered.state = after
-            yield batch
+            if batch is not None:
+                yield batch
         if self.state == begin:  # not one batch was left
             delivered.state = begin.next_epoch()
 
@@ -245,6 +256,37 @@ class Loader:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state_dict()`; raises as `Sampler.load_state_dict`."""
         self._sampler.load_state_dict(state)
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """A loader's batches from where it stands, on a sampler that may run ahead of it."""
+
+    delivered: Sampler
+
+    def __len__(self) -> int:
+        return len(self.delivered)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(Sampler(self.delivered.order, self.delivered.state))
+
+
+@dataclass(frozen=True)
+class _Collate:
+    """Samples into a batch; None where on_error="skip" has left none of them."""
+
+    collate: Callable[[list[Element]], Any]
+
+    def __call__(self, found: list[Element]) -> Any:
+        return self.collate(found) if found else None
+
+
+def _worker_seed(state: State, rank: int) -> int:
+    """Of the random numbers in the workers: another in each epoch, at each resume, on each rank."""
+    seed = 0
+    for value in (state.seed or 0, state.epoch, state.samples_consumed, rank):
+        seed = mix((seed + value + 1) & MAX_SEED)
+    return seed
 
 
 def loader(
@@ -260,6 +302,10 @@ def loader(
     **options: Any,
 ) -> Loader:
     """Batches of a dataset, in the seeded order, resumable after any of them.
+
+    In workers, random numbers (torch's, Python's and NumPy's global ones) begin from the order's
+    seed, so that a transform repeats them with as many workers; without workers they are those of
+    the process.
 
     Args:
         samples: of `dataset(...)`.
@@ -278,7 +324,8 @@ def loader(
     ours = {"sampler", "batch_sampler", "drop_last", "generator"} & set(options)
     if ours:
         raise UsageError(f"the seeded order decides about {', '.join(sorted(ours))}: leave it out")
-    if samples.elements.image_size is None and batch_size > 1:
+    plain = samples.elements.image_size is None and samples.elements.transform is None
+    if batch_size > 1 and plain and "collate_fn" not in options:
         samples.elements.dataset.require_one_size()
     given = sampler(
         samples,
