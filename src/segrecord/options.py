@@ -34,8 +34,9 @@ IGNORE_NAME = "ignore"
 SPLIT_NAMES = ("train", "val", "test")
 
 SIDE_FILES = (
-    *("class_mapping", "croissant", "dataset", "facts", "features", "findings", "image-class"),
-    *("mask-class", "quarantine", "readme", "records", "report"),
+    *("class", "croissant", "dataset", "facts", "features", "findings", "image-class"),
+    *("image-segmentation", "label", "mask", "quarantine", "readme", "records", "report"),
+    "segmentation_mask",
 )
 """How the files beside the shards begin, in lower case."""
 

@@ -132,7 +132,7 @@ def test_without_any_mask_the_mask_keys_are_left_out(tmp_path):
     root, out = source(tmp_path / "src", 3, masks=False), tmp_path / "out"
     built = segrecord.build(str(root), out)
     assert built.manifest.masks.classes == ()
-    assert not (out / "mask-class.labels.txt").exists()
+    assert not (out / "image-segmentation-class-encoded.labels.txt").exists()
     for _, _, features in read(out):
         assert not [key for key in features if "segmentation" in key]
 
@@ -183,8 +183,9 @@ def test_the_manifest_adds_up_and_its_hashes_are_those_of_the_files(tmp_path):
 def test_side_files_hold_what_they_should_and_are_not_named_like_splits(tmp_path):
     root, out = source(tmp_path / "src", COUNT, without=(BARE,)), tmp_path / "out"
     segrecord.build(str(root), out, mask_map="0=background,255=lesion")
-    assert (out / "image-class.labels.txt").read_text() == "a\nb\n"
-    assert (out / "mask-class.labels.txt").read_text() == "background\nlesion\n"
+    assert (out / "image-class-label.labels.txt").read_text() == "a\nb\n"
+    names = (out / "image-segmentation-class-encoded.labels.txt").read_text()
+    assert names == "background\nlesion\n"
     assert json.loads((out / "class_mapping.json").read_text()) == {"a": 0, "b": 1}
     readme = (out / "README.md").read_text()
     for text in ("schema `deeplab`", "| 0 | a |", "| 1 | lesion |", "1 of 6 samples have no mask"):

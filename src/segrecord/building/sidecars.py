@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
+from segrecord.building import tfds
 from segrecord.errors import Finding
 from segrecord.records import schemas
 from segrecord.records.manifest import Manifest
@@ -22,8 +23,6 @@ FINDINGS_FILE = "findings.csv"
 QUARANTINE_FILE = "quarantine.csv"
 README_FILE = "README.md"
 MAPPING_FILE = "class_mapping.json"
-CLASS_LABELS = "image-class.labels.txt"
-MASK_LABELS = "mask-class.labels.txt"
 
 INDEX_BATCH = 1_000_000
 """Rows a record batch: a batch a shard made a 10-million-row index 725 MB to open (measured)."""
@@ -86,9 +85,15 @@ def mapping_json(classes: dict[str, int]) -> bytes:
     return json.dumps(classes, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def labels_txt(names: Iterable[str]) -> bytes:
-    """Names, one a line."""
-    return "".join(f"{name}\n" for name in names).encode()
+def labels(manifest: Manifest) -> dict[str, bytes]:
+    """The names of classes and mask classes, one a line, in files that TFDS finds too."""
+    layout = schemas.layout_of(manifest)
+    names = {"label": manifest.classes, "mask": manifest.masks.classes}
+    return {
+        tfds.labels_file(key): "".join(f"{name}\n" for name in names[holds]).encode()
+        for holds in names
+        if names[holds] and (key := schemas.name_of(layout, holds)) is not None
+    }
 
 
 def readme(manifest: Manifest) -> bytes:
@@ -112,8 +117,23 @@ def readme(manifest: Manifest) -> bytes:
         "## Read it in TensorFlow\n\nWithout segrecord:\n",
         f"```python\n{schemas.parse_function(layout, manifest)}```\n",
         f"With segrecord: `{reader}`. Check it: `segrecord verify <this folder>`.\n",
+        _in_tfds(manifest),
     ]
     return "\n".join(section for section in sections if section).encode()
+
+
+def _in_tfds(manifest: Manifest) -> str:
+    if reason := tfds.why_not(manifest):
+        return f"There are no files for TFDS: {reason}.\n"
+    split = next(iter(manifest.splits))
+    return f"""## Read it with TFDS
+
+```python
+import tensorflow_datasets as tfds
+
+data = tfds.builder_from_directory("<this folder>").as_dataset(split="{split}")
+```
+"""
 
 
 def _class_lines(manifest: Manifest) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
 from collections import Counter
@@ -16,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segrecord.building import assemble, sidecars, stage
+from segrecord.building import assemble, sidecars, stage, tfds
 from segrecord.building.shard import ShardRules, write_shard
 from segrecord.engines import Engine, EngineFailure, LocalEngine
 from segrecord.errors import DataError, EngineError, Finding, OutputError, RecordError
@@ -198,9 +197,9 @@ def _write(sound: Scan, left_out: LeftOut, run: _Build) -> tuple[manifests.Manif
         sizes.append(sidecar["bytes"])
     index = pa.concat_tables(parts).combine_chunks()
     splits = assemble.splits(made_of, blocks, sizes, index["label"].combine_chunks())
-    files = _files(sound, left_out, index)
-    manifest = _manifest(sound, left_out, fingerprint, run, splits, files)
-    manifest = manifest.with_hashes(_read_back(manifest, index, run))
+    manifest = _manifest(sound, left_out, fingerprint, run, splits)
+    files = _files(sound, left_out, index) | sidecars.labels(manifest) | tfds.files(manifest)
+    manifest = manifest.with_hashes(_read_back(manifest, index, run)).with_files(files)
     files[sidecars.README_FILE] = sidecars.readme(manifest)
     for name, content in files.items():
         run.place.write(name, content)
@@ -292,10 +291,8 @@ def _manifest(
     fingerprint: str,
     run: _Build,
     splits: dict[str, manifests.Split],
-    files: dict[str, bytes],
 ) -> manifests.Manifest:
     options = run.options
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     counts = Counter(finding.code for finding in left_out.findings)
     return manifests.Manifest(
         segrecord=version("segrecord"),
@@ -314,7 +311,7 @@ def _manifest(
         findings=dict(sorted(counts.items())),
         not_checked=_not_checked(options),
         splits=splits,
-        files=dict(sorted((hashes | {sidecars.README_FILE: ""}).items())),
+        files={sidecars.README_FILE: ""},
     )
 
 
@@ -340,7 +337,7 @@ def _not_checked(options: Options) -> tuple[str, ...]:
 
 
 def _files(sound: Scan, left_out: LeftOut, index: pa.Table) -> dict[str, bytes]:
-    """The files beside the shards, by name, but for the read-me and the manifest."""
+    """The tables and lists beside the shards, by name."""
     files = {
         manifests.INDEX: sidecars.arrow_file(index),
         manifests.FACTS_FILE: sidecars.arrow_file(sound.facts.select(FACTS.names)),
@@ -348,9 +345,6 @@ def _files(sound: Scan, left_out: LeftOut, index: pa.Table) -> dict[str, bytes]:
     }
     if sound.classes:
         files[sidecars.MAPPING_FILE] = sidecars.mapping_json(sound.classes)
-        files[sidecars.CLASS_LABELS] = sidecars.labels_txt(sound.classes)
-    if sound.reading:
-        files[sidecars.MASK_LABELS] = sidecars.labels_txt(sound.reading.classes)
     if left_out.keys:
         files[sidecars.QUARANTINE_FILE] = sidecars.quarantine_csv(
             left_out.findings, set(left_out.keys)

@@ -5,6 +5,7 @@ The file is written last; a folder without it holds no dataset. Docs: docs/forma
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,6 +97,11 @@ class Manifest(_Part):
     files: dict[str, str]
     """SHA-256, in hexadecimal, of the dataset's other files by name; "" of the read-me, which
     people may edit."""
+
+    def with_files(self, files: dict[str, bytes]) -> Manifest:
+        """The manifest with the hashes of these further files, by name."""
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        return self.model_copy(update={"files": dict(sorted((self.files | hashes).items()))})
 
     def with_hashes(self, sha256s: dict[str, str]) -> Manifest:
         """The manifest with these SHA-256 of its shards, by name."""
