@@ -208,7 +208,7 @@ CASES = {
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_the_set_builds_with_what_the_error_asks_for_and_tensorflow_reads_it(run, tmp_path, case):
+def test_the_set_builds_with_what_the_error_asks_for_and_is_read_back(run, tmp_path, case):
     source, out = DATA / case.source, tmp_path / "out"
     given = [str(DATA / word) if "/" in word else word for word in case.given]
     code, _, err = run("build", source, out, *given)
@@ -224,11 +224,17 @@ def test_the_set_builds_with_what_the_error_asks_for_and_tensorflow_reads_it(run
 
 
 def compare(folder, out, case):
-    """Hold every record, as TensorFlow reads it, against the originals; returns their number."""
+    """Hold every record, as TensorFlow and we read it, against the originals; returns how many."""
     tf = pytest.importorskip("tensorflow")
     import segrecord.tensorflow
 
-    count = 0
+    count, ours = (
+        0,
+        [
+            {one.key: one for one in segrecord.open(out, backend=backend)}
+            for backend in ("core", "fast")
+        ],
+    )
     shards = sorted(str(path) for path in out.glob("*.tfrecord"))
     for record in tf.data.TFRecordDataset(shards):
         name = tf.io.FixedLenFeature([], tf.string)
@@ -244,6 +250,10 @@ def compare(folder, out, case):
         planes = [plane(path) for path in masks]
         expected = case.meaning(planes, size) if masks else np.zeros(size, np.uint8)
         assert np.array_equal(read["mask"][:, :, 0], expected), key
+        for one in (examples[key] for examples in ours):
+            assert np.array_equal(one.image, pixels), key
+            assert (one.mask is None) == (not masks), key
+            assert one.mask is None or np.array_equal(one.mask, expected), key
         count += 1
     return count
 
