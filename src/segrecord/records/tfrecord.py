@@ -52,8 +52,13 @@ def masked_crc(data: bytes) -> int:
 
 def frame(payload: bytes) -> tuple[bytes, bytes, bytes]:
     """Header (12 bytes), payload, footer (4 bytes): a record, for `writelines` without a copy."""
-    length = _LENGTH.pack(len(payload))
-    return length + _CRC.pack(masked_crc(length)), payload, _CRC.pack(masked_crc(payload))
+    return _header(len(payload)), payload, _CRC.pack(masked_crc(payload))
+
+
+def _header(length: int) -> bytes:
+    """What stands before a payload of so many bytes."""
+    packed = _LENGTH.pack(length)
+    return packed + _CRC.pack(masked_crc(packed))
 
 
 def compressed(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
@@ -249,14 +254,11 @@ def _length(header: bytes, left: int | None, place: _Place) -> int:
 
 
 def _check_payload(payload: bytes, footer: bytes, length: int, place: _Place) -> None:
-    _check_extent(len(payload) + len(footer), length, place)
-    if _CRC.unpack(footer)[0] != masked_crc(payload):
-        raise place.error("the CRC of the record's data does not hold")
-
-
-def _check_extent(have: int, length: int, place: _Place) -> None:
+    have = len(payload) + len(footer)
     if have < length + 4:
         raise place.error(_cut(have, length))
+    if _CRC.unpack(footer)[0] != masked_crc(payload):
+        raise place.error("the CRC of the record's data does not hold")
 
 
 def _cut(have: int, length: int) -> str:
@@ -281,32 +283,33 @@ def read_at(
     Raises:
         RecordError: the frame is not there, is cut, is of another length, or a CRC does not hold.
     """
-    place = _Place(shard, record, offset)
     if offset < 0 or not 0 <= length <= MAX_RECORD:
-        raise place.error(f"the index is damaged: it says {length} bytes at {offset}")
+        rule = f"the index is damaged: it says {length} bytes at {offset}"
+        raise RecordError(shard, rule, record, offset)
+    place = _Place(shard, record, offset)
     data = _pread(fd, FRAME_OVERHEAD + length, place)
-    found = _length(data[:HEADER], None, place)
-    if found != length:
-        raise place.error(f"the index says {length} bytes, the record itself {found}")
     payload = data[HEADER : HEADER + length]
-    if check_crc:
+    if not data.startswith(_header(length)):
+        found = _length(data[:HEADER], None, place)
+        raise place.error(f"the index says {length} bytes, the record itself {found}")
+    if check_crc or len(data) < FRAME_OVERHEAD + length:
         _check_payload(payload, data[HEADER + length :], length, place)
-    else:
-        _check_extent(len(data) - HEADER, length, place)
     return payload
 
 
 def _pread(fd: int, length: int, place: _Place) -> bytes:
     """Up to `length` bytes from the place's offset, fewer only at the end of the file."""
-    offset = place.offset
-    parts: list[bytes] = []
     try:
-        while length and (data := _pread_once(fd, min(length, _CHUNK), offset)):
+        data = _pread_once(fd, min(length, _CHUNK), place.offset)
+        if len(data) == length:
+            return data
+        parts = [data]
+        while data and (left := length - sum(map(len, parts))):
+            data = _pread_once(fd, min(left, _CHUNK), place.offset + length - left)
             parts.append(data)
-            offset, length = offset + len(data), length - len(data)
     except OSError as error:
         raise place.error(f"cannot be read: {error.strerror}") from error
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return b"".join(parts)
 
 
 def _seek_and_read(fd: int, length: int, offset: int) -> bytes:
