@@ -40,11 +40,11 @@ test: lint
 fuzz: $(VENV)/.dev
 	$(BIN)/pytest -n 2 --dist worksteal --hypothesis-profile fuzz tests/property tests/faults tests/unit/test_png_reader.py
 
-# An environment as users have it: the tests' own one holds pandas, which Arrow imports wherever
-# it finds it (0.2 s).
+# Ours and the readers that it is compared with, and nothing more: the tests' own environment holds
+# pandas, which Arrow imports wherever it finds it (0.2 s).
 $(VENV)-bench/.done: pyproject.toml constraints.txt
 	test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
-	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[tensorflow]"
+	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench,fast]"
 	touch $@
 
 bench: $(VENV)-bench/.done

@@ -1,4 +1,4 @@
-"""What is measured against what: each case gives rows of the table.
+"""Building, measured against what others do: each case gives rows of the table.
 
 Every figure is a median over turns, every ratio is formed of runs of one invocation.
 """
@@ -6,55 +6,22 @@ Every figure is a median over turns, every ratio is formed of runs of one invoca
 from __future__ import annotations
 
 import shutil
-import statistics
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import measure
-from measure import Ratio, Run, Subject
+import table
+from measure import Run, Subject
+from table import Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from table import Bench
+
 HERE = Path(__file__).parent
-
-
-class Set(NamedTuple):
-    """A generated set."""
-
-    pairs: int
-    ids: str
-    """Folder with masks of class ids."""
-    rgb: str
-    """Folder with RGB masks."""
-    image_bytes: int
-    """Of all images together."""
-
-
-class Bench(NamedTuple):
-    """What every case needs."""
-
-    small: Set
-    large: Callable[[], Set]
-    """The set that memory is compared on, four times as large; drawn when it is asked for."""
-    repeats: int
-    workers: int
-    out: Path
-    """Where outputs go: on the file system of the sets; deleted after each run."""
-
-
-class Row(NamedTuple):
-    """A line of the table."""
-
-    what: str
-    ours: str
-    peer: str
-    figure: str
-    target: str
-    met: bool | None
-    """None: nothing was promised."""
 
 
 def _segrecord(*arguments: str) -> tuple[str, ...]:
@@ -90,24 +57,12 @@ def _work(runs: Sequence[Run]) -> list[float]:
     return [run.printed["work"] for run in runs]
 
 
-def _middle(values: Sequence[float]) -> float:
-    return statistics.median(values)
-
-
-def _seconds(values: Sequence[float]) -> str:
-    return f"{_middle(values):.2f} s"
-
-
-def _times(found: Ratio) -> str:
-    return f"{found.middle:.2f} ({found.low:.2f} to {found.high:.2f})"
-
-
 def _faster(what: str, ours: list[float], peer: list[float], target: float | None) -> Row:
     """How many times the peer's time ours goes into."""
     found = measure.ratio(peer, ours)
     promised = f"at least {target} times faster" if target else ""
     met = found.middle >= target if target else None
-    return Row(what, _seconds(ours), _seconds(peer), _times(found), promised, met)
+    return Row(what, table.seconds(ours), table.seconds(peer), table.times(found), promised, met)
 
 
 def copy(bench: Bench) -> list[Row]:
@@ -150,12 +105,16 @@ def check(bench: Bench) -> list[Row]:
     return [
         Row(
             "whole process, bare Pillow decode",
-            *(_seconds(wall), _seconds(peer), _times(found)),
+            *(table.seconds(wall), table.seconds(peer), table.times(found)),
             *("at most 1.9 times its time", found.middle <= 1.9),  # noqa: PLR2004 - the promise
         ),
         Row(
             "processor time of the same",
-            *(_seconds(cost), _seconds(peer_cost), _times(measure.ratio(cost, peer_cost))),
+            *(
+                table.seconds(cost),
+                table.seconds(peer_cost),
+                table.times(measure.ratio(cost, peer_cost)),
+            ),
             *("", None),
         ),
         _stage_row("the work by stages", runs[timed.name]),
@@ -165,7 +124,7 @@ def check(bench: Bench) -> list[Row]:
 def _stage_row(what: str, runs: Sequence[Run]) -> Row:
     """Where the time of the work phase went."""
     names = runs[0].printed["stages"]
-    parts = {name: _middle([run.printed["stages"][name] for run in runs]) for name in names}
+    parts = {name: table.middle([run.printed["stages"][name] for run in runs]) for name in names}
     told = ", ".join(f"{name} {seconds:.2f}" for name, seconds in parts.items())
     return Row(what, f"{told} s", "", "", "", None)
 
@@ -201,8 +160,8 @@ def _alone(subject: Subject, bench: Bench) -> list[Run]:
 
 
 def _rate(what: str, seconds: list[float], bench: Bench) -> Row:
-    rate = bench.small.pairs / _middle(seconds)
-    return Row(what, _seconds(seconds), "", f"{rate:,.0f} pairs/s", "", None)
+    rate = bench.small.pairs / table.middle(seconds)
+    return Row(what, table.seconds(seconds), "", f"{rate:,.0f} pairs/s", "", None)
 
 
 _LIMIT = 300_000_000  # bytes a process; issue: "peak memory below 300 MB a process"
@@ -253,7 +212,7 @@ def _parent_peak(source: str, checks: str, bench: Bench) -> float:
     """The median of three: the allocator's mood counts in megabytes."""
     subject = _build(source, checks, bench)
     runs = measure.alternate((subject,), 3, bench.out, memory=True)[subject.name]
-    return _middle([run.peaks[0] for run in runs])
+    return table.middle([run.peaks[0] for run in runs])
 
 
 def _tables(source: str, checks: str, bench: Bench) -> dict[str, float]:

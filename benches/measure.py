@@ -127,14 +127,26 @@ class Subject(NamedTuple):
 
 
 def alternate(
-    subjects: Sequence[Subject], repeats: int, out: Path, *, memory: bool = False
+    subjects: Sequence[Subject],
+    repeats: int,
+    out: Path,
+    *,
+    memory: bool = False,
+    warm: bool = False,
 ) -> dict[str, list[Run]]:
     """Runs of each subject in turns (A B C A B C ...), after a turn that is not counted.
 
     Outputs are deleted, and the disk is given time to finish writing, outside the timing.
+
+    Args:
+        subjects: that take turns.
+        repeats: counted turns.
+        out: where outputs go.
+        memory: watch the memory of each process and of all below it.
+        warm: count the first turn too, since the subjects warm up themselves.
     """
     runs: dict[str, list[Run]] = {subject.name: [] for subject in subjects}
-    for turn in range(repeats + 1):
+    for turn in range(1 if warm else 0, repeats + 1):
         for subject in subjects:
             remove(out)
             os.sync()

@@ -59,7 +59,8 @@ def darker_than_otsu(image: Pixels) -> Pixels:
     above = below[-1] - below
     with np.errstate(divide="ignore", invalid="ignore"):
         between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
-    return (grey <= np.nanargmax(between)).astype(np.uint8)
+    threshold = int(np.nan_to_num(between).argmax())
+    return (grey <= threshold).astype(np.uint8)
 
 
 def save_picture(path: Path, rows: Iterable[tuple[Pixels, Pixels, Pixels]]) -> None:

@@ -135,21 +135,25 @@ def test_every_segrecord_command_of_the_readme_works(ran):
         assert code == 0, f"{line}\n{output}"
 
 
-def test_every_other_command_is_a_make_target_or_installs_this_checkout():
+def test_every_other_command_is_a_make_target_an_example_or_installs_this_checkout():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     others = [line for line in commands() if not line.startswith("segrecord ")]
     assert others
     for line in others:
         if line.startswith("make "):
             assert re.search(rf"^{line.removeprefix('make ')}:", makefile, re.MULTILINE), line
+        elif line.startswith("python examples/"):  # run in short by tests/contract/test_examples.py
+            _, script, *flags = shlex.split(line)
+            known = (ROOT / script).read_text(encoding="utf-8")
+            assert all(f'"{flag}"' in known for flag in flags if flag.startswith("--")), line
         else:
             assert line == "python -m pip install ."
 
 
 def test_the_extras_that_the_readme_names_exist():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    named = set(re.findall(r'"\.\[(\w+)\]"', README))
-    assert named
+    named = {name for some in re.findall(r'"\.\[([\w,]+)\]"', README) for name in some.split(",")}
+    assert len(named) > 4
     assert named <= set(project["optional-dependencies"])
 
 
@@ -187,17 +191,38 @@ def run_python(source, folder):
     return done.stdout
 
 
-def test_the_python_of_the_readme_works_at_a_scripts_top_level(place):
-    programs = [block for block in blocks("python") if "tensorflow" not in block]
-    assert len(programs) == 1
-    assert run_python(programs[0], place).startswith("12 [")
+# What the programs under each heading print.
+PRINTED = {
+    "In Python, with random access": [
+        r"3\d \(24, 32, 3\) \(24, 32\) [01] HAM_\d+",
+        r"\(4, 64, 64, 3\) \(4, 64, 64\) \[[01 ]+\]",
+    ],
+    "In PyTorch": [r"torch\.Size\(\[4, 3, 64, 64\]\) torch\.Size\(\[4, 64, 64\]\) tensor\(.*\)"],
+    "In JAX, with Grain": [r"\(4, 64, 64, 3\) \(4, 64, 64\) \[[01 ]+\]"],
+    "In TensorFlow": [r"\(4, 64, 64, 3\) \(4, 64, 64, 2\) .*", r"\(24, 32, 3\) \(24, 32, 1\) .*"],
+    "Shards that others wrote": [r"HAM10000/.* \(24, 32, 3\)|HAM10000_images.* \(24, 32, 3\)"],
+    "From Python": [r"12 \[.*"],
+}
 
 
-@pytest.mark.tensorflow
-def test_the_tensorflow_of_the_readme_reads_what_its_commands_built(place, ran):
-    programs = [block for block in blocks("python") if "tensorflow" in block]
-    assert len(programs) == 2
+def programs():
+    """The Python blocks by the heading above them, those of one heading as one program."""
+    found = {}
+    for part in re.split(r"^#+ ", README, flags=re.MULTILINE):
+        inside = re.findall(r"^```python\n(.*?)^```$", part, re.MULTILINE | re.DOTALL)
+        if inside:
+            found[part.partition("\n")[0]] = "\n".join(inside)
+    return found
+
+
+@pytest.mark.parametrize("heading", PRINTED)
+def test_the_python_of_the_readme_works_at_a_scripts_top_level(place, ran, heading):
     assert all(code == 0 for _, code, _ in ran)
-    ours, by_hand = run_python("\n".join(programs), place).splitlines()
-    assert ours.startswith("(4, 64, 64, 3) (4, 64, 64, 2)")
-    assert by_hand.startswith("(24, 32, 3) (24, 32, 1)")
+    lines = run_python(programs()[heading], place).splitlines()
+    assert len(lines) == len(PRINTED[heading])
+    for line, expected in zip(lines, PRINTED[heading], strict=True):
+        assert re.fullmatch(expected, line), line
+
+
+def test_no_python_of_the_readme_is_left_untested():
+    assert set(programs()) == set(PRINTED)

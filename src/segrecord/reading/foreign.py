@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from segrecord.errors import OutputError, RecordError, UsageError
 from segrecord.reading.frames import ShardFile
-from segrecord.reading.index import open_index, places
+from segrecord.reading.index import open_index, places, require_size
 from segrecord.records import manifest as manifests
 from segrecord.records import tfrecord
 
@@ -249,23 +249,13 @@ def _of_ours(paths: str | Path | Sequence[str | Path]) -> ForeignShards | None:
     if not isinstance(paths, str | Path) or not (Path(paths) / manifests.MANIFEST).is_file():
         return None
     manifest = manifests.load(paths)
-    for place in places(manifest):
-        _check_size(Path(paths) / place.shard.name, place.shard.bytes)
+    for place in places(manifest):  # its index is taken at its word
+        require_size(Path(paths) / place.shard.name, place.shard.bytes)
     shards = tuple(
         ShardFile(str(Path(paths) / place.shard.name), place.shard.name, place.shard.first_row)
         for place in places(manifest)
     )
     return ForeignShards(shards, open_index(paths, manifest), manifest.compression)
-
-
-def _check_size(path: Path, size: int) -> None:
-    """The index of ours is taken at its word, so the shard must be the one that it is of."""
-    try:
-        found = path.stat().st_size
-    except OSError as error:
-        raise RecordError(str(path), f"cannot be opened: {error.strerror}") from None
-    if found != size:
-        raise RecordError(str(path), f"has {found} bytes, {manifests.MANIFEST} says {size}")
 
 
 def _parts(shards: Sequence[ShardFile], table: pa.Table) -> Iterator[pa.Table]:

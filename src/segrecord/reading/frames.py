@@ -54,12 +54,14 @@ class Place(NamedTuple):
 class _Descriptor:
     """An open file; closed when nobody reads from it any more."""
 
+    _close = staticmethod(os.close)  # at the end of a process `os` may be gone first
+
     def __init__(self, path: str, _thread: int | None) -> None:
         self.number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
 
     def __del__(self) -> None:
         if hasattr(self, "number"):
-            os.close(self.number)
+            self._close(self.number)
 
 
 class Frames:

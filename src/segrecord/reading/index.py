@@ -38,6 +38,20 @@ def places(manifest: Manifest) -> Iterator[Place]:
             yield Place(name, number, shard)
 
 
+def require_size(shard: Path, size: int) -> None:
+    """Refuse a shard that is not there, or was cut or swapped, before a record of it is read.
+
+    Raises:
+        RecordError: it has not so many bytes.
+    """
+    try:
+        found = shard.stat().st_size
+    except OSError as error:
+        raise RecordError(str(shard), f"cannot be opened: {error.strerror}") from None
+    if found != size:
+        raise RecordError(str(shard), f"has {found} bytes, {manifests.MANIFEST} says {size}")
+
+
 def open_index(
     dataset: str | Path, manifest: Manifest | None = None, *, thorough: bool = True
 ) -> pa.Table:
