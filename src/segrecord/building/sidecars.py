@@ -86,13 +86,17 @@ def mapping_json(classes: dict[str, int]) -> bytes:
 
 
 def labels(manifest: Manifest) -> dict[str, bytes]:
-    """The names of classes and mask classes, one a line, in files that TFDS finds too."""
+    """The names of classes and mask classes, one a line, in files that TFDS finds too.
+
+    A line's number is an id: there is no file for ids with gaps, or names that fill no line.
+    """
     layout = schemas.layout_of(manifest)
-    names = {"label": manifest.classes, "mask": manifest.masks.classes}
+    gaps = list(manifest.classes.values()) != list(range(len(manifest.classes)))
+    names = {"label": () if gaps else tuple(manifest.classes), "mask": manifest.masks.classes}
     return {
-        tfds.labels_file(key): "".join(f"{name}\n" for name in names[holds]).encode()
+        tfds.labels_file(key): content
         for holds in names
-        if names[holds] and (key := schemas.name_of(layout, holds)) is not None
+        if (key := schemas.name_of(layout, holds)) and (content := tfds.labels(names[holds]))
     }
 
 

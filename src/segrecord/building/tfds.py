@@ -8,7 +8,11 @@ JSON); unknown fields are an error there, so nothing of ours stands in them.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from segrecord.records import schemas
 from segrecord.records.manifest import Manifest
@@ -22,10 +26,15 @@ _MODULES = {
     "Image": "image_feature",
     "LabeledImage": "labeled_image",
     "Scalar": "scalar",
+    "Tensor": "tensor_feature",
     "Text": "text_feature",
 }
 
 _NODE = dict[str, Any]
+_SIZE = tuple[str, str]
+"""Height and width in pixels; "-1" stands for any."""
+
+_ANY = "-1"
 
 
 def labels_file(key: str) -> str:
@@ -33,20 +42,45 @@ def labels_file(key: str) -> str:
     return key.replace("/", "-") + ".labels.txt"
 
 
+def labels(names: Sequence[str]) -> bytes:
+    """The content of that file: the name of id n on line n.
+
+    TFDS trims the lines, passes over blank ones and numbers what is left, without an error. So
+    there is no content (b"") where it would not find these names again.
+    """
+    if any(name != name.strip() or len(name.splitlines()) != 1 for name in names):
+        return b""
+    return "".join(f"{name}\n" for name in names).encode()
+
+
 def why_not(manifest: Manifest) -> str:
     """Why TFDS cannot read this dataset; "" where it can."""
     if manifest.compression != "none":
         return "TFDS cannot read compressed shards"
-    if manifest.schema_name == "raw":
-        return "TFDS has no feature for undecoded pixels of any size (schema raw)"
+    if "all" in manifest.splits:
+        return "TFDS takes the split name 'all' for all splits together"
     return ""
 
 
-def files(manifest: Manifest) -> dict[str, bytes]:
-    """The two files by name; none where TFDS cannot read the dataset."""
+def files(manifest: Manifest, index: pa.Table) -> dict[str, bytes]:
+    """The two files by name; none where TFDS cannot read the dataset.
+
+    Args:
+        manifest: of the dataset.
+        index: its records (schema tables.RECORDS).
+    """
     if why_not(manifest):
         return {}
-    return {FEATURES_FILE: _json(_features(manifest)), INFO_FILE: _json(_info(manifest))}
+    features = _features(manifest, _size(index))
+    return {FEATURES_FILE: _json(features), INFO_FILE: _json(_info(manifest))}
+
+
+def _size(index: pa.Table) -> _SIZE | None:
+    """The size of all images; None: they have several."""
+    height, width = (pc.min_max(index[name]).as_py() for name in ("height", "width"))
+    if height["min"] != height["max"] or width["min"] != width["max"]:
+        return None
+    return str(height["min"]), str(width["min"])
 
 
 def _json(found: _NODE) -> bytes:
@@ -71,12 +105,12 @@ def _info(manifest: Manifest) -> _NODE:
     }
 
 
-def _features(manifest: Manifest) -> _NODE:
+def _features(manifest: Manifest, size: _SIZE | None) -> _NODE:
     """The tree of features: a key's parts between slashes are its levels."""
     layout = schemas.layout_of(manifest)
     top: _NODE = {}
     for key in schemas.keys(layout):
-        found = _feature(key, manifest)
+        found = _feature(key, manifest, size)
         if found:
             _put(top, key.name, found)
     for column in layout.keep_columns:
@@ -99,33 +133,45 @@ def _dict(tree: _NODE) -> _NODE:
     return _node("FeaturesDict", {"featuresDict": {"features": inner}})
 
 
-def _feature(key: schemas.Key, manifest: Manifest) -> _NODE:
+def _feature(key: schemas.Key, manifest: Manifest, size: _SIZE | None) -> _NODE:
     """The node of a key; {} where TFDS had better not see it."""
     if key.holds == "image":
-        return _node("Image", {"image": _pixels("3")})
+        raw = manifest.schema_name == "raw"
+        return _undecoded(size, _ANY) if raw else _node("Image", {"image": _pixels("3")})
     if key.holds == "label" and manifest.classes:
-        return _node("ClassLabel", {"classLabel": {"numClasses": str(len(manifest.classes))}})
+        count = max(manifest.classes.values()) + 1  # the user's mapping may leave ids out
+        return _node("ClassLabel", {"classLabel": {"numClasses": str(count)}})
     if key.when == "mask":
-        return _mask(key, manifest)
+        return _mask(key, manifest, size)
     if key.kind == "int64":
         scalar = {"dtype": "int64", "encoding": "none", "shape": {}}
         return _node("Scalar", {"tensor": scalar})
     return _node("Text", {"text": {}})
 
 
-def _mask(key: schemas.Key, manifest: Manifest) -> _NODE:
+def _mask(key: schemas.Key, manifest: Manifest, size: _SIZE | None) -> _NODE:
     """Of a key that some records may lack (omit), or hold empty bytes in (empty)."""
     policy = manifest.options.get("records", {}).get("missing_mask") or "ignore"
     if manifest.masks.missing and policy == "omit":
         return {}
-    if key.kind == "text" or (manifest.masks.missing and policy == "empty"):
+    empty = bool(manifest.masks.missing) and policy == "empty"
+    if manifest.schema_name == "raw":
+        one_hot = schemas.layout_of(manifest).one_hot
+        return _undecoded(None if empty else size, *[_ANY] * one_hot)
+    if key.kind == "text" or empty:
         return _node("Text", {"text": {}})
     label = {"numClasses": str(len(manifest.masks.classes) or 256)}
     return _node("LabeledImage", {"image": _pixels("1") | {"label": label}})
 
 
 def _pixels(channels: str) -> _NODE:
-    return {"dtype": "uint8", "shape": {"dimensions": ["-1", "-1", channels]}}
+    return {"dtype": "uint8", "shape": {"dimensions": [_ANY, _ANY, channels]}}
+
+
+def _undecoded(size: _SIZE | None, *last: str) -> _NODE:
+    """Pixels as schema raw stores them; flat without a size, as TFDS infers one dimension only."""
+    shape = {"dimensions": [*size, *last] if size else [_ANY]}
+    return _node("Tensor", {"tensor": {"dtype": "uint8", "encoding": "bytes", "shape": shape}})
 
 
 def _node(name: str, payload: _NODE) -> _NODE:

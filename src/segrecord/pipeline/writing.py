@@ -198,7 +198,8 @@ def _write(sound: Scan, left_out: LeftOut, run: _Build) -> tuple[manifests.Manif
     index = pa.concat_tables(parts).combine_chunks()
     splits = assemble.splits(made_of, blocks, sizes, index["label"].combine_chunks())
     manifest = _manifest(sound, left_out, fingerprint, run, splits)
-    files = _files(sound, left_out, index) | sidecars.labels(manifest) | tfds.files(manifest)
+    files = _files(sound, left_out, index) | sidecars.labels(manifest)
+    files |= tfds.files(manifest, index)
     manifest = manifest.with_hashes(_read_back(manifest, index, run)).with_files(files)
     files[sidecars.README_FILE] = sidecars.readme(manifest)
     for name, content in files.items():

@@ -16,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from segrecord.building import tfds
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -163,6 +165,8 @@ def print_manifest(console: Console, manifest: Manifest, path: str, seconds: flo
         console.print(f"[yellow]  left out: {manifest.quarantined}[/] (quarantine.csv says why)")
     for what in manifest.not_checked:
         console.print(f"[yellow]  not checked:[/] {escape(what)}")
+    if reason := tfds.why_not(manifest):
+        console.print(f"  no files for TFDS: {escape(reason)}")
     quoted = escape(shlex.quote(path))
     console.print(f"next: segrecord verify {quoted}; segrecord stats {quoted}")
 
