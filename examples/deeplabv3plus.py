@@ -31,7 +31,8 @@ def main() -> None:
     keras.utils.set_random_seed(options.seed)
     options.dataset = found_or_drawn(options.dataset)
     train = train_data(options)
-    classes = len(segrecord.open(options.dataset).mask_classes)
+    # Opened now, so that a missing split is told before the training and not after it.
+    classes = len(segrecord.open(options.dataset, "test").mask_classes)
     model = deeplabv3plus(classes, steps=options.epochs * int(train.cardinality()))
     start = time.perf_counter()
     model.fit(train, epochs=options.epochs, verbose=2, shuffle=False)  # the data shuffle themselves

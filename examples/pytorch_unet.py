@@ -73,7 +73,8 @@ class Training:
         self.loader = segrecord.torch.loader(
             samples, options.batch_size, seed=options.seed, num_workers=options.num_workers
         )
-        self.model = UNet(len(segrecord.open(options.dataset).mask_classes))
+        # Opened now, so that a missing split is told before the training and not after it.
+        self.model = UNet(len(segrecord.open(options.dataset, "test").mask_classes))
         self.optimizer = torch.optim.Adam(self.model.parameters(), 1e-3)
         self.path = options.out / "checkpoint.pt"
 
