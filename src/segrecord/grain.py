@@ -199,5 +199,6 @@ def batches(
         source.elements.dataset.require_one_size()
     begin = source.elements.dataset.state(shuffle=shuffle, seed=seed, resumed=state)
     order = Order(len(source), batch_size, begin.seed, ranks, rank, tail)
+    order.require_batch()
     order.steps(begin.samples_consumed)  # refuses a state past the end
     return Batches(source.elements, order, begin, epochs)

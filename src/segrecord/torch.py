@@ -125,6 +125,7 @@ class Sampler:
     """
 
     def __init__(self, order: Order, state: State) -> None:
+        order.require_batch()
         order.steps(state.samples_consumed)  # refuses a state past the end
         self.order = order
         self.state = state

@@ -229,6 +229,13 @@ def test_a_state_of_one_adapter_is_taken_by_all_others(ds, expected):
     assert found == expected[0][: 5 * 4 * BATCH]
 
 
+def test_an_epoch_of_which_all_would_be_dropped_is_refused(adapter, ds):
+    for options in ({"batch_size": COUNT + 1}, {"batch_size": COUNT // 2, "ranks": 3, "rank": 0}):
+        with pytest.raises(UsageError, match=f"{COUNT} records hold no batch of .* tail='pad'"):
+            adapter(ds, **options)
+        assert len(list(adapter(ds, tail="pad", **options).batches())) == 1
+
+
 def test_a_state_of_other_data_is_refused(adapter, ds):
     state = segrecord.State("ab" * 32, 5)
     with pytest.raises(UsageError, match="open the same dataset, split and selection"):

@@ -183,12 +183,6 @@ def test_a_batch_of_damaged_records_alone_is_left_out_and_counted(tmp_path):
     assert batches.state(running.get_state()["next_index"]).epoch == 1
 
 
-def test_nothing_gives_no_batch(source):
-    batches = segrecord.grain.batches(source, COUNT + 1)
-    assert len(batches) == 0
-    assert list(iterated(batches)) == []
-
-
 def test_a_transform_may_bring_images_to_one_size(folder):
     with pytest.raises(UsageError, match="images of one batch must be of one size"):
         segrecord.grain.batches(segrecord.grain.source(folder), 4)

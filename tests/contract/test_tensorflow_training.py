@@ -337,7 +337,18 @@ def test_a_repeated_dataset_gives_epoch_after_epoch(six):
         ({"rank": 1, "ranks": 2}, "there is no option rank, ranks without exact=True"),
         ({"exact": True}, "exact=True gives batches: pass batch_size"),
         ({"exact": True, "batch_size": 2, "drop_remainder": True}, "the tail decides"),
-        ({"exact": True, "batch_size": 7, "repeat": True}, "6 records holds no batch of 7"),
+        ({"exact": True, "batch_size": 7}, "6 records hold no batch of 7"),
+        (
+            {
+                "exact": True,
+                "batch_size": 1,
+                "repeat": True,
+                "tail": "exact",
+                "rank": 7,
+                "ranks": 8,
+            },
+            "6 records holds no batch of 1 .* so it cannot repeat",
+        ),
         ({"exact": True, "batch_size": 2, "rank": 2, "ranks": 2}, r"rank must be in \[0, 2\)"),
     ],
 )

@@ -51,6 +51,9 @@ def test_it_is_a_sequence_of_examples(ds):
     assert_is(ds[np.int64(3)], 3)
     for number, found in enumerate(ds):
         assert_is(found, number)
+    for number in (1.0, "1", slice(2)):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            ds[number]
     for number in (COUNT, -COUNT - 1):
         with pytest.raises(IndexError):
             ds[number]
@@ -234,6 +237,12 @@ def test_no_crc_is_computed_where_that_was_said(tmp_path):
 def test_wrong_openings_are_refused(folder, tmp_path):
     with pytest.raises(OutputError, match="holds no finished dataset"):
         segrecord.open(tmp_path)
+    with pytest.raises(
+        UsageError, match="absent does not exist, or is a glob of shards that needs"
+    ):
+        segrecord.open(tmp_path / "absent")
+    with pytest.raises(UsageError, match=r"image_size must be \(height, width\).*, got 64"):
+        segrecord.open(folder).batches(2, image_size=64)
     with pytest.raises(UsageError, match="leave out schema and index"):
         segrecord.open(folder, schema="deeplab")
     with pytest.raises(UsageError, match="on_error must be raise or skip, got 'ignore'"):

@@ -10,7 +10,7 @@ import pytest
 
 import datasets
 import segrecord
-from segrecord.errors import RecordError
+from segrecord.errors import RecordError, UsageError
 from segrecord.reading import frames
 from segrecord.reading.columns import getter
 from segrecord.records import example
@@ -146,9 +146,9 @@ def test_it_is_read_from_another_working_folder(tmp_path, monkeypatch):
 
 
 def foreign(tmp_path, **features):
-    """A shard of one record with these features."""
-    path = tmp_path / "one.tfrecord"
-    path.write_bytes(datasets.shard_bytes([example.encode(features)]))
+    """A shard of a sound record and one with these features."""
+    path, sound = tmp_path / "two.tfrecord", {"i": b"a", "m": b"b", "l": 1}
+    path.write_bytes(datasets.shard_bytes([example.encode(sound), example.encode(features)]))
     return path
 
 
@@ -168,8 +168,15 @@ def foreign(tmp_path, **features):
 def test_a_feature_of_another_kind_or_number_is_told(tmp_path, features, rule):
     path = foreign(tmp_path, **features)
     ds = segrecord.open(path, schema={"image": "i", "mask": "m", "label": "l"})
-    with pytest.raises(RecordError, match=f"one.tfrecord record 0 at byte 0: {rule}"):
-        ds[0]
+    with pytest.raises(RecordError, match=rf"two\.tfrecord record 1 at byte \d+: {rule}"):
+        ds[1]
+
+
+@pytest.mark.parametrize("schema", [{"image": "I"}, {"image": "i", "mask": "mask"}])
+def test_a_key_that_the_first_record_lacks_is_told_at_the_opening(tmp_path, schema):
+    wrong = list(schema.values())[-1]
+    with pytest.raises(UsageError, match=f"has no key '{wrong}'; it has 'i', 'l', 'm'"):
+        segrecord.open(foreign(tmp_path), schema=schema)
 
 
 # The index.

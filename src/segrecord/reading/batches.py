@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -82,6 +82,7 @@ class Batches:
         dataset.reader.require_random_access()
         if image_size is None and order.batch_size > 1:
             dataset.require_one_size()
+        order.require_batch()
         order.steps(state.samples_consumed)  # refuses a state past the end
         self.state = state
         self._dataset = dataset
@@ -201,13 +202,15 @@ def resized(pixels: Pixels, size: tuple[int, ...], filter_: Image.Resampling) ->
     return np.asarray(picture)
 
 
-def require_size(size: tuple[int, ...] | None) -> None:
+def require_size(size: Any) -> None:
     """Refuse what is no height and width in pixels.
 
     Raises:
         UsageError: it is not.
     """
-    if size is not None and (len(size) != 2 or min(size) < 1):  # noqa: PLR2004 - height and width
+    if size is None:
+        return
+    if not isinstance(size, Sequence) or len(size) != 2 or min(size) < 1:  # noqa: PLR2004 - height and width
         raise UsageError(f"image_size must be (height, width), each at least 1, got {size}")
 
 

@@ -7,6 +7,7 @@ mapped into memory, so that ten million records open at once.
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -287,7 +288,7 @@ class Dataset:
         return tuple(error for _, error in sorted(self.reader.skipped.items()))
 
     def _row(self, number: int) -> int:
-        return int(self.rows[number])
+        return int(self.rows[operator.index(number)])
 
     def _chosen(self, part: Any) -> Any:
         """The index, or a column of it, for these rows; a view where they follow each other."""

@@ -244,6 +244,18 @@ class Order:
         more = {"drop": False, "pad": rest > 0, "exact": rest > self.rank}[self.tail]
         return full + more
 
+    def require_batch(self) -> None:
+        """Refuse epochs of which every sample would be dropped.
+
+        Raises:
+            UsageError: there are samples, and too few for one batch on each rank.
+        """
+        if self.tail == "drop" and self.count and not self.steps():
+            raise UsageError(
+                f"{self.count} records hold no batch of {self.batch_size} for each of {self.ranks} "
+                "ranks: lower batch_size, or pass tail='pad'"
+            )
+
     def step(self, number: int, epoch: int, consumed: int = 0) -> Step:
         """The batch of this number, counted from 0 after `consumed` samples of the epoch."""
         width = self.ranks * self.batch_size

@@ -199,4 +199,6 @@ def _store(settings: Settings) -> stores.Store:
         raise UsageError(f"{path} was written by segrecord: leave out schema and index")
     if isinstance(path, str) and (ours or (Path(path).is_dir() and settings.schema is None)):
         return stores.of_dataset(path)
+    if isinstance(path, str) and settings.schema is None and not Path(path).exists():
+        raise UsageError(f"{path} does not exist, or is a glob of shards that needs schema=")
     return stores.of_shards(path, settings.schema, settings.index_file)

@@ -9,16 +9,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import pyarrow as pa
 
-from segrecord.errors import UsageError
+from segrecord.errors import RecordError, UsageError
 from segrecord.options import SchemaName
 from segrecord.reading import foreign
 from segrecord.reading.columns import getter
-from segrecord.reading.frames import ShardFile
+from segrecord.reading.frames import ShardFile, streamed
 from segrecord.reading.index import open_index, places
 from segrecord.records import example, schemas
 from segrecord.records import manifest as manifests
@@ -126,6 +127,8 @@ def of_shards(
     """
     names = _names(schema)
     found = foreign.open_shards(paths, index)
+    if isinstance(schema, Mapping):
+        _require_keys(schema, found)
     raw = schema == "raw"
     layout = Layout("raw" if raw else "plain", masks="mask" in names, classes=True, keep_columns=())
     return Store(
@@ -140,6 +143,23 @@ def of_shards(
         fingerprint=_fingerprint(found),
         parts=_foreign_parts(names, found),
     )
+
+
+def _require_keys(schema: Mapping[str, str], shards: foreign.ForeignShards) -> None:
+    """The first record has the keys: one that is misspelt would read as "no mask" everywhere."""
+    for file in shards.shards:
+        for payload in islice(streamed(file, shards.compression), 1):
+            try:
+                known = example.decode(payload)
+            except ValueError as error:
+                raise RecordError(file.name, str(error), 0, 0) from None
+            absent = [name for name in schema.values() if name not in known]
+            if absent:
+                raise UsageError(
+                    f"the first record of {file.path} has no key {', '.join(map(repr, absent))}; "
+                    f"it has {', '.join(map(repr, known)) or 'none'}"
+                )
+            return
 
 
 def _own_parts(layout: Layout, index: pa.Table) -> Callable[[int, bytes], Parts]:
