@@ -277,9 +277,11 @@ def test_a_mask_that_fits_two_images_is_given_to_neither(tmp_path):
     found = understand(
         make(tmp_path, "images/a_image.png", "images/a_rgb.png", "masks/a.png"), DEFAULT
     )
-    [finding] = found.findings
-    assert finding.code == "mask-without-image"
-    assert "fits 2 images" in finding.message
+    assert [(f.code, f.key) for f in found.findings] == [
+        ("mask-without-image", "images/a_image"),
+        ("mask-without-image", "images/a_rgb"),
+    ]
+    assert "fits 2 images" in found.findings[0].message
     assert pairs(found) == {"images/a_image": [], "images/a_rgb": []}
 
 
@@ -451,3 +453,190 @@ def test_a_folder_that_fails_to_list_is_a_finding(tmp_path, monkeypatch):
     found = understand(str(tmp_path), DEFAULT)
     [finding] = found.findings
     assert (finding.code, finding.path) == ("unreadable-folder", str(tmp_path / "shut"))
+
+
+def test_each_image_that_a_mask_may_belong_to_has_the_error_and_can_be_left_out(tmp_path):
+    source = make(
+        tmp_path, "images_part_1/0.png", "images_part_1/1.png", "images_part_2/1.png",
+        "masks/0.png", "masks/1.png",
+    )  # fmt: skip
+    found = understand(source, DEFAULT)
+    errors = [(f.code, f.key) for f in found.findings if f.level == "error"]
+    assert errors == [
+        ("mask-without-image", "images_part_1/1"),
+        ("mask-without-image", "images_part_2/1"),
+    ]
+
+
+def test_a_mask_among_the_images_is_a_mask_though_others_have_a_folder_of_their_own(tmp_path):
+    found = understand(
+        make(tmp_path, "images/1.png", "images/1_mask.png", "images/2.png", "masks/2.png"), DEFAULT
+    )
+    assert pairs(found) == {"images/1": ["1_mask.png"], "images/2": ["2.png"]}
+
+
+def test_a_second_mask_among_the_images_is_an_error(tmp_path):
+    source = make(tmp_path, "images/1.png", "images/1_mask.png", "masks/1.png")
+    found = understand(source, DEFAULT)
+    assert [(f.code, f.key) for f in found.findings] == [("several-masks", "images/1")]
+
+
+def test_an_image_that_is_called_a_mask_and_has_a_mask_of_its_own_is_an_image(tmp_path):
+    files = [f"{folder}/{name}.png" for folder in ("images", "masks") for name in ("1", "1_mask")]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert pairs(found) == {"images/1": ["1.png"], "images/1_mask": ["1_mask.png"]}
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        ("train_images", "train_masks"),
+        ("scan_img", "scan_seg"),
+        ("CXR_png", "leftMask"),
+        ("leftImg8bit/aachen", "gtFine/aachen"),
+        ("trainimages", "trainmasks"),
+    ],
+)
+def test_folders_of_masks_that_pair_with_nothing_are_never_images_of_a_class(
+    tmp_path, images, masks
+):
+    found = understand(make(tmp_path, f"{images}/a.png", f"{masks}/b.png"), DEFAULT)
+    assert pairs(found) == {f"{images}/a": []}
+    assert labels(found) == {f"{images}/a": []}
+    assert codes(found) == ["mask-without-image"]
+
+
+@pytest.mark.parametrize("set_name", ["Dataset_with_GT", "set"])
+def test_a_word_in_the_name_of_a_whole_set_makes_no_masks_of_it(tmp_path, set_name):
+    files = [f"{set_name}/{c}/1{end}.png" for c in ("a", "b") for end in ("", "_mask")]
+    found = understand(make(tmp_path, *files, "more/a/3.png"), DEFAULT)
+    assert pairs(found)[f"{set_name}/a/1"] == ["1_mask.png"]
+
+
+def test_a_split_below_the_class_fixes_the_split(tmp_path):
+    source = make(tmp_path, *(f"{c}/{s}/1.png" for c in "ab" for s in ("train", "test")))
+    found = understand(source, DEFAULT)
+    rows = found.samples.to_pylist()
+    assert [(row["labels"], row["split"]) for row in rows] == [
+        (["a"], "test"), (["a"], "train"), (["b"], "test"), (["b"], "train"),
+    ]  # fmt: skip
+    assert found.sentence.startswith("images CLASS/SPLIT/X,")
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train2017", "test2017"),
+        ("training_set", "test_set"),
+        ("training_set/training_set", "test_set/test_set"),
+        ("Training Data", "Testing Data"),
+        ("01_train", "02_test"),
+        ("trainset", "testset"),
+    ],
+)
+def test_folders_whose_names_add_a_number_or_set_to_a_split_are_splits_not_classes(
+    tmp_path, train, test
+):
+    source = make(tmp_path, *(f"{s}/{c}/1.png" for c in "ab" for s in (train, test)))
+    found = understand(source, DEFAULT)
+    assert splits(found) == {
+        f"{folder}/{c}/1": split
+        for c in "ab"
+        for folder, split in ((train, "train"), (test, "test"))
+    }
+    if "Data" not in train:
+        assert labels(found)[f"{train}/a/1"] == ["a"]
+
+
+def test_two_folders_of_one_split_are_told_apart_when_masks_are_paired(tmp_path):
+    files = [f"{role}/train{n}/1.png" for role in ("images", "masks") for n in (1, 2)]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert splits(found) == {"images/train1/1": "train", "images/train2/1": "train"}
+    assert pairs(found) == {"images/train1/1": ["1.png"], "images/train2/1": ["1.png"]}
+    assert found.findings == ()
+
+
+@pytest.mark.parametrize("name", ["train station", "contest", "tested", "valley", "retest_a"])
+def test_a_class_whose_name_holds_the_word_of_a_split_stays_a_class(tmp_path, name):
+    found = understand(make(tmp_path, f"{name}/1.png", "other/1.png"), DEFAULT)
+    assert labels(found) == {f"{name}/1": [name], "other/1": ["other"]}
+    assert set(splits(found).values()) == {None}
+
+
+def test_class_folders_are_one_class_however_their_name_is_spelled(tmp_path):
+    nfc, nfd = (unicodedata.normalize(form, "Läsion") for form in ("NFC", "NFD"))
+    found = understand(
+        make(tmp_path, f"train/{nfc}/1.png", f"test/{nfd} /2.png", "test/a/1.png"), DEFAULT
+    )
+    assert sorted(map(tuple, labels(found).values())) == [("Läsion",), ("Läsion",), ("a",)]
+
+
+def test_many_files_of_a_kind_that_is_not_read_are_hinted_at(tmp_path):
+    files = [
+        f"{folder}/{n}.{end}" for n in range(3) for folder, end in (("x", "png"), ("y", "npy"))
+    ]
+    found = understand(make(tmp_path, *files, "notes.txt"), DEFAULT)
+    assert found.passed_over == {"other files": 4}
+    [hint] = found.hints
+    assert "3 .npy files" in hint
+
+
+@pytest.mark.parametrize(
+    "junk", ["@eaDir/1.png/THUMB_M.png", "$RECYCLE.BIN/2.png", "#recycle/2.png"]
+)
+def test_thumbnails_and_bins_of_storage_servers_are_passed_over(tmp_path, junk):
+    found = understand(make(tmp_path, "1.png", junk), DEFAULT)
+    assert pairs(found) == {"1": []}
+    assert found.passed_over == {junk.split("/")[0]: 1}
+
+
+def test_split_folders_below_the_images_are_not_hinted_at_as_classes(tmp_path):
+    files = [
+        f"{role}/{split}2017/1.png" for role in ("images", "masks") for split in ("train", "val")
+    ]
+    assert understand(make(tmp_path, *files), DEFAULT).hints == ()
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [("{}images", "{}masks"), ("images{}", "labels{}"), ("{}", "{}annot"), ("{}", "{}labels")],
+)
+def test_split_and_role_in_one_word_are_both_read(tmp_path, images, masks):
+    folders = [(images.format(split), masks.format(split)) for split in ("train", "test")]
+    found = understand(make(tmp_path, *(f"{f}/1.png" for pair in folders for f in pair)), DEFAULT)
+    assert pairs(found) == {f"{folder}/1": ["1.png"] for folder, _ in folders}
+    assert sorted(splits(found).values()) == ["test", "train"]
+    assert found.findings == ()
+
+
+def test_folders_of_which_each_names_a_split_are_splits_whatever_else_they_say(tmp_path):
+    names = ("stage1_train", "stage1_test")
+    found = understand(make(tmp_path, *(f"{s}/{c}/1.png" for s in names for c in "ab")), DEFAULT)
+    assert splits(found) == {f"{s}/{c}/1": s.split("_")[1] for s in names for c in "ab"}
+    assert labels(found)["stage1_train/a/1"] == ["a"]
+
+
+@pytest.mark.parametrize("other", ["harbour", "stress_test", "train_wagon"])
+def test_one_folder_with_the_word_of_a_split_beside_others_stays_a_class(tmp_path, other):
+    names = ["train_station", other, "bridge"]
+    found = understand(make(tmp_path, *(f"{name}/1.png" for name in names)), DEFAULT)
+    assert labels(found) == {f"{name}/1": [name] for name in names}
+
+
+def test_glas_annotations_are_masks(tmp_path):
+    found = understand(make(tmp_path, "testA_1.bmp", "testA_1_anno.bmp"), DEFAULT)
+    assert pairs(found) == {"testA_1": ["testA_1_anno.bmp"]}
+
+
+def test_two_folders_of_the_same_names_and_no_mask_are_hinted_at(tmp_path):
+    files = [f"{folder}/{n}.png" for folder in ("images", "lungs") for n in range(3)]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    [hint] = found.hints
+    assert "images and lungs hold files of the same names" in hint
+
+
+def test_names_that_add_the_same_ending_to_others_are_hinted_at(tmp_path):
+    files = [f"Image_0{n}{end}" for n in range(3) for end in ("L.jpg", "L_1stHO.png")]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    [hint] = found.hints
+    assert "3 files are called like another with _1stHO" in hint

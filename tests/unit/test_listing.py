@@ -503,7 +503,8 @@ def awkward(place):
     outside.write_bytes(b"")
     samples = [
         Sample(name, str(place / f"{name}.png"), (str(place / "masks/1.png"),) * (i % 3),
-               (name,) * (i % 2), name if i % 2 else None, ("train", None)[i % 2], (name, None))
+               (name.strip(),) * (i % 2), name.strip() if i % 2 else None, ("train", None)[i % 2],
+               (name, None))
         for i, name in enumerate(names)
     ]  # fmt: skip
     samples.append(Sample("out", str(outside), meta=(None, "007")))
@@ -634,3 +635,128 @@ def test_column_options_are_refused_for_a_function():
 def test_what_is_no_source_is_refused():
     with pytest.raises(SourceError, match="not a int"):
         understand(7, DEFAULT)
+
+
+@pytest.mark.parametrize("names", ["mask1,mask2", "mask_2,mask", "Mask 0,Mask 1", "mask,Mask"])
+def test_numbered_mask_columns_are_all_taken_whether_or_not_one_has_no_number(place, names):
+    options = SourceOptions(mask_choice="union")
+    text = f"image,{names}\nimages/1.png,masks/1.png,masks/2.png\n"
+    found = listing(place, text, options=options)
+    assert sorted(masks(found)[0]) == ["1.png", "2.png"]
+
+
+def test_numbered_columns_without_files_are_no_masks(place):
+    found = listing(place, "image,seg1,gt2\nimages/1.png,0.5,0.7\n")
+    assert masks(found) == [[]]
+    assert found.findings == ()
+
+
+def test_one_name_in_two_unicode_forms_is_one_class_and_one_group(place):
+    composed, decomposed = "Caf\u00e9", "Cafe\u0301"
+    text = f"image,class,patient\nimages/1.png,{composed},{decomposed}\n"
+    text += f"images/2.png,{decomposed},{composed}\n"
+    found = listing(place, text, options=SourceOptions(group_column="patient"))
+    assert rows(found, "labels", "group") == [([composed], composed)] * 2
+
+
+def test_masks_are_taken_in_the_order_of_their_numbers(place):
+    options = SourceOptions(mask_choice="first")
+    text = "image,mask10_path,mask_path,mask2_path\nimages/1.png,masks/1.png,masks/2.png,\n"
+    found = listing(place, text, options=options)
+    assert masks(found) == [["2.png"]]
+
+
+def test_a_blank_cell_is_an_empty_cell(place):
+    found = listing(place, "image,mask\nimages/1.png,masks/1.png\n \u00a0 ,masks/2.png\n")
+    [finding] = found.findings
+    assert (finding.code, finding.key) == ("missing-image", "")
+    assert finding.message == "the image cell is empty"
+
+
+@pytest.mark.parametrize("cell", ["images/2.png", "images//2.png", "images\\2.png", "images/2"])
+def test_the_image_of_another_row_is_no_mask(place, cell):
+    found = listing(place, f"image,mask\nimages/1.png,{cell}\nimages/2.png,masks/2.png\n")
+    assert errors(found) == [("mask-is-image", "index.csv row 2")]
+    assert found.findings[0].key == "images/1"
+    assert "images/2" in found.findings[0].message
+
+
+def test_an_image_that_is_its_own_mask_is_found_in_another_spelling(place):
+    found = listing(place, "image,mask\nimages/1.png,./images/1.png\n")
+    assert errors(found) == [("mask-is-image", "index.csv row 2")]
+
+
+def test_a_mask_of_several_images_is_hinted_at(place):
+    text = "image,mask\nimages/1.png,masks/1.png\nimages/2.png,./masks/1.png\nimages/3.png,\n"
+    [hint] = listing(place, text).hints
+    assert "masks/1.png is the mask of 2 images" in hint
+
+
+@pytest.mark.parametrize("names", ["left_mask,right_mask", "mask,segmentation"])
+def test_a_column_of_image_files_that_is_not_taken_is_hinted_at(place, names):
+    text = f"image,{names}\nimages/1.png,masks/1.png,masks/2.png\n"
+    found = listing(place, text)
+    assert any(f"column {names.split(',')[1]} holds image files" in hint for hint in found.hints)
+    named = listing(place, text, options=SourceOptions(keep_columns=names.split(",")))
+    assert not any("holds image files" in hint for hint in named.hints)
+
+
+def test_a_split_column_that_is_not_taken_is_hinted_at(place):
+    text = "image,split\nimages/1.png,train\nimages/2.png,dev\n"
+    found = listing(place, text)
+    assert rows(found, "split") == [(None,), (None,)]
+    assert any("--split-column split" in hint and "dev" in hint for hint in found.hints)
+    named = listing(place, text, options=SourceOptions(split_column="split"))
+    assert (rows(named, "split"), named.hints) == ([("train",), ("dev",)], ())
+
+
+def test_rows_without_a_group_are_said(place):
+    text = "image,patient\nimages/1.png,p1\nimages/2.png,\nimages/3.png, \n"
+    [hint] = listing(place, text, options=SourceOptions(group_column="patient")).hints
+    assert "2 of 3 samples have no group" in hint
+
+
+@pytest.mark.parametrize("base", ["/home/bob/set/", "C:\\bob\\set\\"])
+def test_absolute_paths_of_another_machine_are_refused_with_the_way_out(place, base):
+    with pytest.raises(SourceError) as caught:
+        listing(place, f"image\n{base}images/1.png\n{base}images/2.png\n")
+    text = str(caught.value)
+    assert f"take {base}images".replace("\\", "/") in text
+    assert "--root" in text
+
+
+def test_blanks_around_a_class_or_a_group_make_no_second_one_in_a_written_csv_either(place):
+    text = "key,image_path,class,group\na,images/1.png,x,p\nb,images/2.png,x ,p \n"
+    assert rows(listing(place, text), "labels", "group") == [(["x"], "p")] * 2
+
+
+def test_a_rest_class_is_one_class_in_both_unicode_forms(place):
+    found = listing(place, ONE_HOT, options=SourceOptions(rest_class="Cafe\u0301"))
+    assert rows(found, "labels")[1] == (["Caf\u00e9"],)
+
+
+def test_further_sheets_of_a_workbook_are_said(place):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for sheet in (book.active, book.create_sheet("Test")):
+        for row in (["image"], ["images/1.png"]):
+            sheet.append(row)
+    book.create_sheet("Empty")
+    book.save(place / "index.xlsx")
+    [hint] = understand(place / "index.xlsx", DEFAULT).hints
+    assert "Test" in hint
+    assert "Empty" not in hint
+
+
+def test_a_second_column_of_other_images_is_hinted_at(place):
+    same = listing(place, "image_path,filename\nimages/1.png,1.png\nimages/2.png,2.png\n")
+    assert same.hints == ()
+    other = listing(place, "image,path\nimages/1.png,images/2.png\n")
+    assert any("column path holds image files" in hint for hint in other.hints)
+
+
+@pytest.mark.parametrize("name", ["class", "split", "image_path", "mask_path"])
+def test_a_kept_column_that_is_called_like_one_of_the_written_ones_is_refused(place, name):
+    table = samples_table([Sample("a", "a.png", meta=("x",))], (name,))
+    with pytest.raises(UsageError, match=f"kept column {name}"):
+        write_listing(table, place / "pairs.csv")

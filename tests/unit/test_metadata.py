@@ -99,6 +99,32 @@ def test_a_stem_of_two_samples_is_an_error(tmp_path):
     assert ("error", "metadata-ambiguous-row", "meta.csv row 2") in findings(found)
 
 
+def test_each_sample_that_an_ambiguous_row_may_mean_has_the_error_and_can_be_left_out(tmp_path):
+    found = joined(classes(tmp_path), "id,patient\n1,p\n2,q\n", group_column="patient")
+    keys = [f.key for f in found.findings if f.code == "metadata-ambiguous-row"]
+    assert keys == ["A/images/1", "B/images/1"]
+
+
+def test_of_two_columns_that_name_samples_differently_none_is_taken(tmp_path):
+    for name in "123":
+        (tmp_path / f"{name}.png").write_bytes(b"")
+    text = "{},Picture,dx\n1,3,x\n2,2,y\n3,1,z\n"
+    for row_number in ("n", "id", "Unnamed: 0"):
+        with pytest.raises(SourceError, match=f"{row_number} and Picture .* with --key-column"):
+            joined(tmp_path, text.format(row_number))
+    found = joined(tmp_path, text.format("n"), key_column="Picture")
+    assert rows(found, "key", "labels") == [("1", ["z"]), ("2", ["y"]), ("3", ["x"])]
+    surely = joined(tmp_path, text.format("n").replace("Picture", "image_id"))
+    assert rows(surely, "key", "labels") == rows(found, "key", "labels")
+
+
+def test_two_columns_that_name_the_same_samples_are_as_good_as_one(tmp_path):
+    for name in "123":
+        (tmp_path / f"{name}.png").write_bytes(b"")
+    found = joined(tmp_path, "n,Picture,dx\n3,3.png,x\n2,2.png,y\n1,1.png,z\n")
+    assert rows(found, "key", "labels") == [("1", ["z"]), ("2", ["y"]), ("3", ["x"])]
+
+
 def test_keys_and_paths_tell_samples_of_one_stem_apart(tmp_path):
     found = joined(
         classes(tmp_path),
@@ -150,3 +176,68 @@ def test_an_xlsx_table_is_joined(place):
     book.save(place / "meta.xlsx")
     found = understand(place, SourceOptions(metadata=str(place / "meta.xlsx")))
     assert rows(found, "labels") == [(["x"],), (["7"],), (["true"],)]
+
+
+def test_a_named_column_that_names_no_sample_is_refused(place):
+    with pytest.raises(SourceError, match=r"no row of meta\.csv names a sample in column id"):
+        joined(place, "id,dx\nx1,x\nx2,y\n", key_column="id")
+
+
+def test_of_two_columns_that_agree_the_one_that_finds_more_single_samples_is_taken(tmp_path):
+    text = "image_id,path,sex\n1,A/images/1.png,m\n1,B/images/1.png,f\n2,B/images/2.png,x\n"
+    found = joined(classes(tmp_path), text, keep_columns="sex")
+    assert rows(found, "meta/sex") == [("m",), ("f",), ("x",)]
+    assert found.findings == ()
+
+
+@pytest.mark.parametrize(
+    "base", ["{}/", "/home/bob/{}/", "C:\\bob\\{}\\", "../{}/", "./", "/content/drive/My Drive/{}/"]
+)
+def test_paths_from_above_the_folder_and_of_other_machines_are_told_by_the_folders_name(
+    tmp_path, base
+):
+    base = base.format(tmp_path.name)
+    found = joined(classes(tmp_path), f"p,dx\n{base}A/images/1.png,x\n{base}B/images/1.png,y\n")
+    assert rows(found, "labels") == [(["x"],), (["y"],), ([],)]
+
+
+def test_paths_below_another_folder_name_no_sample(tmp_path):
+    source = classes(tmp_path / "train")
+    found = joined(source, "p,dx\ntrain/A/images/1.png,x\ntest/A/images/1.png,y\n")
+    assert rows(found, "key", "labels")[0] == ("A/images/1", ["x"])
+    assert ("warning", "metadata-unmatched-row", "meta.csv row 3") in findings(found)
+
+
+def test_rows_without_a_group_are_said(place):
+    found = joined(place, "id,patient\na,p\nb,p\nc,\n", group_column="patient")
+    assert any("1 of 3 samples have no group" in hint for hint in found.hints)
+
+
+def test_a_column_of_files_speaks_against_row_numbers_though_its_folders_are_unknown(tmp_path):
+    for name in "123":
+        (tmp_path / f"{name}.png").write_bytes(b"")
+    text = "n,path,dx\n1,elsewhere/3.png,x\n2,elsewhere/2.png,y\n3,elsewhere/1.png,z\n"
+    with pytest.raises(SourceError, match=r"n and path .* row 2: 1 and elsewhere/3\.png"):
+        joined(tmp_path, text)
+
+
+def test_an_empty_key_cell_is_called_empty(place):
+    found = joined(place, "id,dx\na,x\n,y\nc,z\n")
+    unmatched = [f for f in found.findings if f.code == "metadata-unmatched-row"]
+    assert [f.message for f in unmatched] == ["the cell of column id is empty"]
+
+
+def test_a_label_column_that_holds_files_is_no_class(place):
+    found = joined(place, "id,label\na,a_segmentation.png\nb,b_segmentation.png\nc,\n")
+    assert rows(found, "labels") == [([],), ([],), ([],)]
+
+
+def test_errors_of_the_folder_are_told_where_no_sample_is_left_to_join(tmp_path):
+    for name in ("1.png", "1.jpg"):
+        (tmp_path / name).write_bytes(b"")
+    assert [f.code for f in joined(tmp_path, "id,dx\n1,x\n").findings] == ["duplicate-key"]
+
+
+def test_a_file_that_an_image_was_made_from_does_not_speak_against_a_sure_column(place):
+    found = joined(place, "image_id,made_from,dx\na,b.png,x\nb,b.png,y\nc,a.png,z\n")
+    assert rows(found, "labels") == [(["x"],), (["y"],), (["z"],)]

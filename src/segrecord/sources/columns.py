@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from segrecord.errors import SourceError
-from segrecord.sources.roles import split_of
 from segrecord.sources.understood import few, shown
 from segrecord.sources.walk import IMAGE_EXTENSIONS, extension
+from segrecord.sources.words import split_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,27 +80,10 @@ _LABEL_NAMES = [
     "labels",
     "y",
 ]
-_SPLIT_NAMES = ["split", "set", "subset", "fold", "partition", "splits", "datasplit"]
-# Never taken unasked: a wrong group is as bad as none, and only a person knows which is right.
-_GROUP_NAMES = frozenset(
-    [
-        "patient",
-        "patientid",
-        "patientnumber",
-        "lesion",
-        "lesionid",
-        "subject",
-        "subjectid",
-        "case",
-        "caseid",
-        "participant",
-        "participantid",
-        "group",
-        "groupid",
-    ]
-)
+SPLIT_NAMES = ["split", "set", "subset", "fold", "partition", "splits", "datasplit"]
 _SURE_SHARE = 0.5
 _OWN_HEADER = ["key", "image_path"]
+_DIGITS = re.compile(r"\d+")
 _SPLIT = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _ON = frozenset(["1", "1.0", "true"])
 _OFF = frozenset(["0", "0.0", "false"])
@@ -165,25 +148,14 @@ def find_columns(
         for role in ("key", "group", "split"):
             if role in grid.columns:
                 named.setdefault(role, role)
-    label = named.get("label") or _guess(grid, _LABEL_NAMES, taken)
+    files = {name for name, cells in grid.columns.items() if holds_files(cells)}
+    label = named.get("label") or _guess(grid, _LABEL_NAMES, taken | files)
     split = named.get("split") or _guess_split(grid, taken)
     if named.get("split"):
         _check_split(grid, named["split"])
     known = {*taken, *options.keep_columns, *named.values(), label, split}
     one_hot = () if label else _one_hot(grid, known)
     return Columns(named.get("key"), image, masks, label, one_hot, named.get("group"), split, own)
-
-
-def group_hints(grid: Grid, columns: Columns) -> tuple[str, ...]:
-    """A word on each column that may name the patient, where no group column is given."""
-    if columns.group is not None:
-        return ()
-    return tuple(
-        f"column {shown(name)} may name the patient or lesion: pass --group-column {shown(name)} "
-        "so that no two splits share one"
-        for name in grid.columns
-        if plain(name) in _GROUP_NAMES
-    )
 
 
 def _guess(grid: Grid, names: Sequence[str], taken: set[str]) -> str | None:
@@ -196,31 +168,54 @@ def _guess(grid: Grid, names: Sequence[str], taken: set[str]) -> str | None:
 
 
 def _masks(grid: Grid, named: str | None, taken: set[str]) -> tuple[str, ...]:
-    """The mask column and its numbered companions: mask_path, mask_path_2, ..."""
+    """The columns of masks by number: mask_path and mask_path_2, or mask1 and mask2."""
     if named is not None:
         return (named,)
-    first = None
     for name in _MASK_NAMES:
-        free = [c for c in grid.columns if plain(c) == name and c not in taken]
-        # "label" and "annotation" are masks only where they hold file names.
-        sure = name not in {"label", "annotation"}
-        first = next((c for c in free if sure or _holds_files(grid.columns[c])), None)
-        if first is not None:
-            break
-    if first is None:
-        return ()
-    more = re.compile(re.escape(plain(first)) + r"\d+")
-    return (first, *(c for c in grid.columns if c not in taken and more.fullmatch(plain(c))))
+        found = [
+            column
+            for column, cells in grid.columns.items()
+            if _DIGITS.sub("", plain(column)) == name
+            and column not in taken
+            and _may_be_masks(plain(column), cells)
+        ]
+        if found:
+            return tuple(sorted(found, key=_number))
+    return ()
 
 
-def _holds_files(cells: Cells) -> bool:
-    full = [cell for cell in cells if cell]
+def _number(column: str) -> int:
+    """The first number in a column's name; a name without one comes first."""
+    match = _DIGITS.search(column)
+    return int(match[0]) if match else -1
+
+
+def _may_be_masks(name: str, cells: Cells) -> bool:
+    """Whether a column of this name is one of masks, or may hold something else."""
+    bare = _DIGITS.sub("", name)
+    if bare in {"label", "annotation"}:
+        return holds_files(cells)
+    # mask1 may hold paths or bare stems; seg1, a number: a score, an area.
+    return name == bare or not all(_is_number(cell) for cell in cells if cell)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def holds_files(cells: Cells) -> bool:
+    """Whether most of the full cells end like an image file."""
+    full = [cell.strip() for cell in cells if cell and cell.strip()]
     files = sum(extension(cell) in IMAGE_EXTENSIONS for cell in full)
     return files > _SURE_SHARE * len(full)
 
 
 def _guess_split(grid: Grid, taken: set[str]) -> str | None:
-    for name in _SPLIT_NAMES:
+    for name in SPLIT_NAMES:
         for column in grid.columns:
             if plain(column) == name and column not in taken:
                 values = {cell for cell in grid.columns[column] if cell and cell.strip()}

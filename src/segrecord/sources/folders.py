@@ -7,7 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from segrecord.errors import Finding, SourceError
-from segrecord.sources.layout import File, Layout, lay_out
+from segrecord.sources.hints import folder_hints
+from segrecord.sources.layout import File, Layout, label_sizes, lay_out
 from segrecord.sources.understood import (
     FEW,
     Sample,
@@ -16,7 +17,7 @@ from segrecord.sources.understood import (
     choose_masks,
     duplicate_key,
     few,
-    nfc,
+    named,
     nonzero,
     samples_table,
     shown,
@@ -53,22 +54,16 @@ def understand_folder(source: str, options: SourceOptions) -> Understood:
         (*found.findings, *findings, *without_mask(samples)),
         _sentence(layout, classes),
         nonzero(found.passed_over),
-        tuple(_hints(source, found, layout, classes)),
+        tuple(folder_hints(source, found, layout, classes)),
     )
 
 
 def _classes(layout: Layout) -> tuple[str, ...]:
     """The class folders, sorted; none unless there are at least two and they may be classes."""
-    sizes = _label_sizes(layout)
+    sizes = label_sizes(layout)
     if len(sizes) < 2 or _are_cases(sizes):  # noqa: PLR2004 - one class tells nothing apart
         return ()
     return tuple(sorted(sizes))
-
-
-def _label_sizes(layout: Layout) -> Counter[str]:
-    """How many images each folder holds that could be a class."""
-    labels = (layout.seats[file.folder].label for file in layout.images)
-    return Counter(nfc(label) for label in labels if label)
 
 
 def _are_cases(sizes: Counter[str]) -> bool:
@@ -99,7 +94,7 @@ def _samples(
             key, masks.get(numbers[0], ()), options.mask_choice, passed_over
         )
         findings += several
-        labels = (nfc(seat.label),) if classes and seat.label else ()
+        labels = (named(seat.label),) if classes and seat.label else ()
         samples.append(Sample(key, _joined(source, file), chosen, labels, split=seat.split))
     if layout.beside:
         findings.append(_beside(source, layout))
@@ -115,7 +110,7 @@ def _masks_of_images(
     for file, match in zip(layout.masks, layout.matches, strict=True):
         keys = {layout.images[number].key for number in match.images}
         if len(keys) != 1:
-            findings.append(_orphan(source, file, sorted(keys)))
+            findings += _orphan(source, file, sorted(keys))
         for number in match.images if len(keys) == 1 else ():
             masks.setdefault(number, []).append(_joined(source, file))
     ordered = {
@@ -125,20 +120,18 @@ def _masks_of_images(
     return ordered, findings
 
 
-def _orphan(source: str, file: File, keys: list[str]) -> Finding:
+def _orphan(source: str, file: File, keys: list[str]) -> list[Finding]:
+    """A finding for each image that the mask may belong to, or one where there is none."""
     if keys:
         message = f"the mask fits {len(keys)} images equally well: {few(keys)}"
     else:
         message = "no image has the name of this mask, with or without a suffix such as _mask"
-    return Finding(
-        "error",
-        "mask-without-image",
-        "",
-        _joined(source, file),
-        message,
+    fix = (
         "add its image, move the mask away, or list the pairs in a CSV (image_path,mask_path) "
-        "and build from that",
+        "and build from that"
     )
+    path = _joined(source, file)
+    return [Finding("error", "mask-without-image", key, path, message, fix) for key in keys or [""]]
 
 
 def _beside(source: str, layout: Layout) -> Finding:
@@ -188,51 +181,6 @@ def _sentence(layout: Layout, classes: tuple[str, ...]) -> str:
 def _shown_folder(seat: Seat, classes: tuple[str, ...]) -> str:
     text = seat.shown.replace("{split}", "SPLIT")
     return text.replace("{class}", "CLASS" if classes else "*")
-
-
-def _hints(source: str, found: Walk, layout: Layout, classes: tuple[str, ...]) -> list[str]:
-    hints = []
-    unpaired = len(layout.matches) > layout.pairs or (not layout.masks and not classes)
-    for table in found.tables[:FEW]:
-        path = os.path.join(source, table)  # noqa: PTH118 - text
-        if unpaired:
-            hints.append(
-                f"{shown(table)} lies in the folder; if it lists the pairs, run: "
-                f"segrecord build {shown(path)} OUT"
-            )
-        if not classes:
-            hints.append(
-                f"{shown(table)} lies in the folder; if it gives the classes, pass "
-                f"--metadata {shown(path)}"
-            )
-    return hints + _hints_on_folders(layout, classes)
-
-
-def _hints_on_folders(layout: Layout, classes: tuple[str, ...]) -> list[str]:
-    hints = []
-    below = {
-        seat.place[-1]
-        for seat in layout.seats.values()
-        if seat.role == "image" and seat.place and not seat.label
-    }
-    if not classes and len(below) > 1:
-        hints.append(
-            f"the folders below the images ({few(sorted(below))}) are not taken for classes; if "
-            "they are, write the pairs with segrecord scan --write-samples and fill in class"
-        )
-    sizes = _label_sizes(layout)
-    if len(sizes) > 1 and max(sizes.values()) == 1:
-        taken = "for classes" if classes else "for patients or cases, not for classes"
-        hints.append(
-            f"each of {len(sizes)} folders holds a single image; they are taken {taken}; if that "
-            "is wrong, build from a CSV (image_path,mask_path,class)"
-        )
-    if not layout.pairs and len(layout.masks) > 2 * len(layout.images):
-        hints.append(
-            "there are many more masks than images and none pairs by name: masks of one object "
-            "each have to be merged before"
-        )
-    return hints
 
 
 def _nothing(source: str, found: Walk, layout: Layout) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from segrecord.errors import Finding, SourceError
 from segrecord.sources.columns import Columns, is_on, split_name
-from segrecord.sources.understood import shown
+from segrecord.sources.understood import named, shown
 
 if TYPE_CHECKING:
     from segrecord.options import SourceOptions
@@ -46,7 +46,7 @@ def read_values(
     labels, findings = _labels(grid, columns, options, position, key)
     values = Values(
         labels,
-        _text(grid, columns.group, position, columns),
+        _name(grid, columns.group, position),
         split_name(_text(grid, columns.split, position, columns)),
         tuple(_text(grid, name, position, columns) for name in options.keep_columns),
     )
@@ -61,16 +61,22 @@ def _text(grid: Grid, column: str | None, position: int, columns: Columns) -> st
     return cell.strip() or None
 
 
+def _name(grid: Grid, column: str | None, position: int) -> str | None:
+    """A cell as the name of a class or group."""
+    cell = grid.columns[column][position] if column is not None else None
+    return named(cell) or None if cell else None
+
+
 def _labels(
     grid: Grid, columns: Columns, options: SourceOptions, position: int, key: str
 ) -> tuple[tuple[str, ...], list[Finding]]:
     if not columns.one_hot:
-        label = _text(grid, columns.label, position, columns)
+        label = _name(grid, columns.label, position)
         return ((label,) if label else ()), []
     states = {name: is_on(grid.columns[name][position]) for name in columns.one_hot}
     on = tuple(name for name, state in states.items() if state)
     if len(on) == 1:
-        return on, []
+        return (named(on[0]),), []
     if len(on) > 1:
         message = f"{len(on)} class columns are set: {', '.join(map(shown, on))}"
         fix = "leave one of them set, or name the column of the class with --label-column"
@@ -78,7 +84,7 @@ def _labels(
     if all(state is None for state in states.values()):
         return (), []
     if options.rest_class is not None:
-        return (options.rest_class,), []
+        return (named(options.rest_class),), []
     message = f"none of the class columns is set: {', '.join(map(shown, columns.one_hot))}"
     fix = "pass --rest-class NAME to say what such rows are"
     return (), [Finding("error", "no-class", key, grid.row(position), message, fix)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from segrecord.sources.pairing import NO_MATCH, ImageNames, Match, mask_bases
-from segrecord.sources.roles import Folder, Seat, seats
-from segrecord.sources.understood import nfc
+from segrecord.sources.roles import Folder, Seat, masks_by_name, seats
+from segrecord.sources.understood import named, nfc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,12 +62,16 @@ def lay_out(paths: Sequence[str]) -> Layout:
     """The layout of these image files, by relative path with "/".
 
     Words within names, contents and neighbours count; if that pairs nothing, whole names alone.
+    But train_masks beside train_images holds masks, whether or not a single one pairs.
     """
     files = [_file(path) for path in paths]
     layout = _arrange(files, soft=True)
     if layout.pairs or not layout.masks:
         return layout
-    return _arrange(files, soft=False)
+    plain = _arrange(files, soft=False)
+    if layout.images and not plain.pairs and masks_by_name(layout.seats.keys()):
+        return layout
+    return plain
 
 
 def _arrange(files: list[File], *, soft: bool) -> Layout:
@@ -81,6 +86,7 @@ def _arrange(files: list[File], *, soft: bool) -> Layout:
     layout = Layout(seats(by_folder, all_masks, soft=soft))
     masks_apart = any(seat.role == "mask" for seat in layout.seats.values())
     mixed: list[list[File]] = []
+    of_images: list[list[File]] = []
     for folder, held in by_folder.items():
         seat = layout.seats[folder]
         if seat.beside:
@@ -90,12 +96,24 @@ def _arrange(files: list[File], *, soft: bool) -> Layout:
         elif seat.role == "mask":
             layout.masks += held
         elif seat.role == "image" and masks_apart:
-            layout.images += held
+            of_images.append(held)
         else:
             mixed.append(held)
+    _pick_out_masks(of_images, layout)
     _tell_apart(mixed, layout)
     layout.matches = _match(layout)
     return layout
+
+
+def _pick_out_masks(folders: Sequence[list[File]], layout: Layout) -> None:
+    """Masks in a folder of images: x_mask beside x, unless x_mask has a mask of its own."""
+    masked = {file.stem for file in layout.masks}
+    masked |= {bare.base for file in layout.masks for bare in mask_bases(file.stem)}
+    for held in folders:
+        names = ImageNames((file.stem, i) for i, file in enumerate(held))
+        for file in held:
+            sure = names.match_affixed(file.stem).startswith(_SURE_WORDS)
+            (layout.masks if sure and file.stem not in masked else layout.images).append(file)
 
 
 def _tell_apart(folders: Sequence[list[File]], layout: Layout) -> None:
@@ -133,3 +151,9 @@ def _match(layout: Layout) -> list[Match]:
         group = names.get((seat.split, seat.place))
         matches.append(group.match(file.stem) if group else NO_MATCH)
     return matches
+
+
+def label_sizes(layout: Layout) -> Counter[str]:
+    """How many images each folder holds that could be a class."""
+    labels = (layout.seats[file.folder].label for file in layout.images)
+    return Counter(named(label) for label in labels if label)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segrecord.errors import Finding, OutputError, SourceError, UsageError
-from segrecord.sources.columns import IMAGE_NAMES, Columns, find_columns, group_hints
+from segrecord.sources.columns import IMAGE_NAMES, Columns, find_columns
+from segrecord.sources.hints import file_hints, shared_masks, table_hints
 from segrecord.sources.labels import check_rest_class, read_values
 from segrecord.sources.roots import Keys, Root, choose_root, resolve
 from segrecord.sources.understood import (
@@ -61,7 +62,11 @@ def understand_listing(grid: Grid, options: SourceOptions) -> Understood:
         (*reader.findings, *without_mask(samples)),
         f"{grid.name}: {columns.sentence()}",
         nonzero(reader.passed_over),
-        group_hints(grid, columns),
+        (
+            *table_hints(grid, columns, options, samples),
+            *file_hints(grid, columns, options),
+            *shared_masks(samples),
+        ),
         reader.origin(),
     )
 
@@ -77,7 +82,7 @@ class _Reader:
         self.passed_over: Counter[str] = Counter({"blank rows": grid.blank})
         self._existing = Existing()
         self._images = grid.columns[columns.image or ""]
-        cells = [cell for cell in self._images if cell]
+        cells = [cell for cell in self._images if cell and cell.strip()]
         self._root: Root = choose_root(grid, cells, options.root, self._existing, own=columns.own)
         self._absolute = all(os.path.isabs(cell.strip()) for cell in cells)  # noqa: PTH117 - text
         self._keys = Keys(grid, cells)
@@ -93,6 +98,7 @@ class _Reader:
             sample = self._sample(position, cell)
             if sample is not None:
                 rows.setdefault(sample.key, []).append((position, sample))
+        self._check_masks([row for held in rows.values() for row in held])
         fix = "delete the rows that are too many, or name a column of unique keys: --key-column"
         for key, held in rows.items():
             if len(held) > 1:
@@ -100,7 +106,19 @@ class _Reader:
                 self.findings.append(duplicate_key(key, places, fix))
         return [held[0][1] for held in rows.values() if len(held) == 1]
 
+    def _check_masks(self, rows: Sequence[tuple[int, Sample]]) -> None:
+        """No mask is an image, be it that of its own row or of another."""
+        images = {os.path.normpath(sample.image): sample.key for _, sample in rows}
+        for position, sample in rows:
+            for mask in sample.masks:
+                key = images.get(os.path.normpath(mask))
+                if key is not None:
+                    whose = "its own image" if key == sample.key else f"the image of {shown(key)}"
+                    message = f"{shown(mask)} is the mask and {whose}"
+                    self._add("mask-is-image", sample.key, position, message, _FIXES["both"])
+
     def _sample(self, position: int, cell: str | None) -> Sample | None:
+        cell = cell if cell and cell.strip() else None
         key = self._key(position, cell)
         image = self._file(position, key, cell, "image") if cell else None
         if not cell or not key:
@@ -109,7 +127,7 @@ class _Reader:
         if image is None or not key:
             return None
         masks, several = choose_masks(
-            key, self._masks(position, key, image), self.options.mask_choice, self.passed_over
+            key, self._masks(position, key), self.options.mask_choice, self.passed_over
         )
         self.findings += [finding._replace(path=self.grid.row(position)) for finding in several]
         values, wrong = read_values(self.grid, self.columns, self.options, position, key)
@@ -122,15 +140,12 @@ class _Reader:
             return nfc(key if self.columns.own else key.strip())
         return self._keys.of(cell) if cell else ""
 
-    def _masks(self, position: int, key: str, image: str) -> tuple[str, ...]:
+    def _masks(self, position: int, key: str) -> tuple[str, ...]:
         masks = []
         for column in self.columns.masks:
             cell = self.grid.columns[column][position]
             path = self._file(position, key, cell, "mask") if cell and cell.strip() else None
-            if path == image:
-                fix = "name the mask, or leave the cell empty"
-                self._add("mask-is-image", key, position, f"{shown(path)} is its own mask", fix)
-            elif path is not None:
+            if path is not None:
                 masks.append(path)
         return tuple(masks)
 
@@ -155,6 +170,7 @@ class _Reader:
 _FIXES = {
     "image": "put the file there, mend the path or delete the row",
     "mask": "put the file there, mend the path, or empty the cell if there is no mask",
+    "both": "name the mask, or leave the cell empty",
 }
 
 
@@ -165,7 +181,8 @@ def write_listing(samples: pa.Table, path: str | Path) -> None:
     columns, those that hold anything. Paths below the CSV's folder are relative to it.
 
     Raises:
-        UsageError: a sample is no whole file with whole-file masks and at most one class.
+        UsageError: a sample is no whole file with whole-file masks and at most one class, or a
+            kept column has the name of one of the others.
         OutputError: the file cannot be written.
     """
     rows = samples.to_pylist()
@@ -173,7 +190,13 @@ def write_listing(samples: pa.Table, path: str | Path) -> None:
     depth = max([1, *(len(row["mask"]) for row in rows)])
     kept = [name for name in samples.schema.names if name.startswith(META_PREFIX)]
     header = ["key", "image_path", *_mask_columns(depth), "class", "group", "split"]
-    header += [name.removeprefix(META_PREFIX) for name in kept]
+    names = [name.removeprefix(META_PREFIX) for name in kept]
+    if twice := sorted(set(header).intersection(names)):
+        raise UsageError(
+            f"the kept column {shown(twice[0])} cannot be written beside the samples' own "
+            f"{shown(twice[0])}; rename it in the table, or do not keep it"
+        )
+    header += names
     table = [_written(row, folder, depth, kept) for row in rows]
     # What no sample has is left out, image and key and first mask column excepted.
     always = {0, 1, 2, *range(len(header) - len(kept), len(header))}

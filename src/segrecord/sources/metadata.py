@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from segrecord.errors import Finding, SourceError
 from segrecord.options import SourceOptions
-from segrecord.sources.columns import IMAGE_NAMES, Columns, find_columns, group_hints, plain
+from segrecord.sources.columns import Columns, find_columns
+from segrecord.sources.hints import table_hints
 from segrecord.sources.labels import Values, check_rest_class, read_values
-from segrecord.sources.roots import forward
-from segrecord.sources.understood import Sample, Understood, few, nfc, samples_table, shown
-from segrecord.sources.walk import IMAGE_EXTENSIONS, extension
+from segrecord.sources.naming import SampleNames, described, key_column
+from segrecord.sources.understood import Sample, Understood, few, samples_table, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pyarrow as pa
 
-    from segrecord.sources.tabular import Cells, Grid
-
-_ENOUGH = 0.5
-"""The share of values, or of samples, that have to match in a column that is joined on."""
-
-
-class _Names:
-    """The samples by every name that a table may give them."""
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self.keys = {sample.key: i for i, sample in enumerate(samples)}
-        self.names: dict[str, list[int]] = {}
-        for i, sample in enumerate(samples):
-            name = nfc(os.path.basename(sample.image))  # noqa: PTH119 - text, in a hot loop
-            stem = sample.key.rpartition("/")[2]
-            full = sample.key + extension(name)
-            for spelled in {full, name, stem} - {sample.key}:
-                self.names.setdefault(spelled, []).append(i)
-
-    def find(self, cell: str | None) -> list[int]:
-        """The samples that the cell may mean: by key, else by path, name or stem."""
-        text = nfc(forward(cell)) if cell else ""
-        if text in self.keys:
-            return [self.keys[text]]
-        if found := self.names.get(text):
-            return found
-        bare, kind = os.path.splitext(text)  # noqa: PTH122 - text, in a hot loop
-        if kind.lower() not in IMAGE_EXTENSIONS:
-            return []
-        # The table may call a PNG copy by its original's name, x.jpg.
-        return [self.keys[bare]] if bare in self.keys else self.names.get(bare, [])
+    from segrecord.sources.tabular import Grid
 
 
 class _Join(NamedTuple):
@@ -66,11 +35,14 @@ def join(found: Understood, grid: Grid, options: SourceOptions) -> Understood:
     metadata-duplicate-row, several-classes, no-class.
 
     Raises:
-        SourceError: no column names the samples, or a named column does not exist.
+        SourceError: no column names the samples, several do and differently, or a named column
+            does not exist.
     """
     samples = _samples(found.samples)
-    names = _Names(samples)
-    column = _key_column(grid, names, len(samples), options)
+    if not samples:
+        return found  # its findings say why
+    names = SampleNames(samples)
+    column = key_column(grid, names, options)
     columns = find_columns(grid, _others(options), with_images=False, used=(column,))
     check_rest_class(grid, columns, options)
     joined = _match(grid, column, names, samples)
@@ -90,7 +62,7 @@ def join(found: Understood, grid: Grid, options: SourceOptions) -> Understood:
         tuple(findings),
         "; ".join(filter(None, [_without_class(found, columns), said, columns.sentence()])),
         found.passed_over,
-        (*_other_hints(found, grid), *group_hints(grid, columns)),
+        (*_other_hints(found, grid), *table_hints(grid, columns, options, rows)),
     )
 
 
@@ -119,45 +91,12 @@ def _others(options: SourceOptions) -> SourceOptions:
     )
 
 
-def _key_column(grid: Grid, names: _Names, samples: int, options: SourceOptions) -> str:
-    """The column that was named, or the one most of whose values match a sample."""
-    if options.key_column is not None:
-        return grid.column(options.key_column, "--key-column")
-    if options.image_column is not None:
-        return grid.column(options.image_column, "--image-column")
-    shares = {
-        column: _share(cells, names, samples) + _preference(column)
-        for column, cells in grid.columns.items()
-    }
-    best = max(shares, key=lambda column: shares[column])
-    if shares[best] < _ENOUGH:
-        example = next((cell for cell in grid.columns[best] if cell), "")
-        raise SourceError(
-            f"no column of {grid.name} names the samples (closest: {shown(best)}, for example "
-            f"{shown(example)}; the samples are called {few(names.keys)}); name it with "
-            "--key-column"
-        )
-    return best
+def _match(grid: Grid, column: str, names: SampleNames, samples: Sequence[Sample]) -> _Join:
+    """The row of each sample; rows and samples that fit badly are findings.
 
-
-def _share(cells: Cells, names: _Names, samples: int) -> float:
-    """The larger of: the share of the values that match a sample, of the samples matched."""
-    values = {cell for cell in cells if cell}
-    matched = {i for value in values for i in names.find(value)}
-    hits = sum(bool(names.find(value)) for value in values)
-    # A column with few values (an age, a view) that match by chance names no samples.
-    distinct = len(values) / max(1, sum(cell is not None for cell in cells))
-    return max(hits / max(1, len(values)), len(matched) / max(1, samples)) * distinct
-
-
-def _preference(column: str) -> float:
-    """A little more for the usual names, so that they win where two columns match alike."""
-    name = plain(column)
-    return 0.001 * (len(IMAGE_NAMES) - IMAGE_NAMES.index(name)) if name in IMAGE_NAMES else 0.0
-
-
-def _match(grid: Grid, column: str, names: _Names, samples: Sequence[Sample]) -> _Join:
-    """The row of each sample; rows and samples that fit badly are findings."""
+    Raises:
+        SourceError: not one row names a sample.
+    """
     held: dict[int, list[int]] = {}
     findings = []
     for position, cell in enumerate(grid.columns[column]):
@@ -166,24 +105,28 @@ def _match(grid: Grid, column: str, names: _Names, samples: Sequence[Sample]) ->
             held.setdefault(found[0], []).append(position)
         elif found:
             keys = [samples[i].key for i in found]
-            findings.append(_ambiguous(grid, position, cell, keys))
+            findings += _ambiguous(grid, position, cell, keys)
         else:
             findings.append(_unmatched(grid, position, column, cell))
+    if not held and all(found.code == "metadata-unmatched-row" for found in findings):
+        raise SourceError(
+            f"no row of {grid.name} names a sample in column {shown(column)} "
+            f"({described(grid, column, names)}); name another with --key-column"
+        )
     for i, positions in held.items():
         if len(positions) > 1:
             findings.append(_twice(grid, positions, samples[i].key))
     return _Join({i: positions[0] for i, positions in held.items()}, findings)
 
 
-def _ambiguous(grid: Grid, position: int, cell: str | None, keys: list[str]) -> Finding:
-    return Finding(
-        "error",
-        "metadata-ambiguous-row",
-        "",
-        grid.row(position),
-        f"{shown(cell or '')} names {len(keys)} samples: {few(keys)}",
-        "write the path below the source instead of the name alone",
-    )
+def _ambiguous(grid: Grid, position: int, cell: str | None, keys: list[str]) -> list[Finding]:
+    """A finding for each of the samples: all of them are left out, or none is bad."""
+    message = f"{shown(cell or '')} names {len(keys)} samples: {few(keys)}"
+    fix = "write the path below the source instead of the name alone"
+    row = grid.row(position)
+    return [
+        Finding("error", "metadata-ambiguous-row", key, row, message, fix) for key in sorted(keys)
+    ]
 
 
 def _unmatched(grid: Grid, position: int, column: str, cell: str | None) -> Finding:
@@ -192,7 +135,9 @@ def _unmatched(grid: Grid, position: int, column: str, cell: str | None) -> Find
         "metadata-unmatched-row",
         "",
         grid.row(position),
-        f"no sample is called {shown(cell or '')} (column {shown(column)})",
+        f"no sample is called {shown(cell)} (column {shown(column)})"
+        if cell
+        else f"the cell of column {shown(column)} is empty",
         "nothing, if the image is meant to be left out; else add the image",
     )
 

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # The words by which public sets mark a mask: ISIC and HAM10000 `_segmentation`, BUSI `_mask` and
-# `_mask_1`, JSRT `-mask`, PH2 `_lesion`, Cityscapes `_gtFine`, and their spellings.
+# `_mask_1`, JSRT `-mask`, PH2 `_lesion`, GlaS `_anno`, Cityscapes `_gtFine`, and their spellings.
 _MASK_WORDS = (
     r"masks?|segmentations?|segs?|lesions?|gt|gtfine|ground[ _-]?truth"
-    r"|labels?|labelids|annotations?|annotated|manual"
+    r"|labels?|labelids|annotations?|annotated|anno|manual"
 )
 _IMAGE_WORDS = r"images?|img|orig|original|input|rgb|sat|leftimg8bit"
 _GAP = r"[ _.\-]"

@@ -1,103 +1,16 @@
-"""What a folder's name says: images or masks, train or test, a class, or nothing."""
+"""What a folder is among the others: images or masks, train or test, a class, or nothing."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from segrecord.sources.words import Name, Role, read_name, split_of, split_of_folder, split_within
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-Role = Literal["", "image", "mask", "instance"]
 Folder = tuple[str, ...]
 """A folder's path below the source, by its parts."""
-
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-"""The names of splits in lower case, and what each is called from here on."""
-
-_IMAGE_NAMES = frozenset(
-    [
-        "image",
-        "images",
-        "img",
-        "imgs",
-        "jpegimages",
-        "pngimages",
-        "jpgimages",
-        "data",
-        "photo",
-        "photos",
-        "picture",
-        "pictures",
-        "scan",
-        "scans",
-        "x",
-        "input",
-        "inputs",
-        "original",
-        "originals",
-        "raw",
-        "rgb",
-        "xray",
-        "xrays",
-        "cxr",
-    ]
-)
-_MASK_NAMES = frozenset(
-    [
-        "mask",
-        "masks",
-        "label",
-        "labels",
-        "annotation",
-        "annotations",
-        "segmentationclass",
-        "segmentationclassraw",
-        "segmentationmask",
-        "segmentationmasks",
-        "segmentation",
-        "segmentations",
-        "seg",
-        "segs",
-        "gt",
-        "gts",
-        "groundtruth",
-        "groundtruths",
-        "y",
-    ]
-)
-# PASCAL VOC's object numbers: pixels of an object, not of a class.
-_INSTANCE_NAMES = frozenset(["segmentationobject", "segmentationobjects"])
-
-# Words within longer names: HAM10000_images_part_1, ISIC-2017_Training_Part1_GroundTruth,
-# train_masks, leftMask, nnU-Net's imagesTr and labelsTr.
-_IMAGE_WORDS = frozenset(["image", "images", "img", "imgs"])
-_DATA_WORDS = frozenset(["data", "input", "inputs", "x"])
-_MASK_WORDS = frozenset(
-    [
-        "mask",
-        "masks",
-        "label",
-        "labels",
-        "annotation",
-        "annotations",
-        "segmentation",
-        "segmentations",
-        "seg",
-        "gt",
-        "groundtruth",
-    ]
-)
-_SPLIT_WORDS = SPLITS | {"tr": "train", "ts": "test"}
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 class Seat(NamedTuple):
@@ -115,35 +28,6 @@ class Seat(NamedTuple):
     """The path as the sentence shows it, for example "{class}/images/"."""
 
 
-class _Name(NamedTuple):
-    role: Role
-    split: str | None
-    exact: bool
-
-
-def split_of(name: str) -> str | None:
-    """The split that goes by this name, or None."""
-    return SPLITS.get(name.strip().lower())
-
-
-def _read_name(name: str, soft: bool) -> _Name:  # noqa: FBT001 - private, reads well
-    plain = re.sub(r"[\W_]+", "", name.lower())
-    if plain in _INSTANCE_NAMES:
-        return _Name("instance", None, exact=True)
-    if plain in _MASK_NAMES or plain in _IMAGE_NAMES:
-        return _Name("mask" if plain in _MASK_NAMES else "image", None, exact=True)
-    if not soft:
-        return _Name("", None, exact=False)
-    words = [word.lower() for word in _WORD.findall(name)]
-    split = next((_SPLIT_WORDS[word] for word in words if word in _SPLIT_WORDS), None)
-    role: Role = ""
-    if "groundtruth" in plain or not _MASK_WORDS.isdisjoint(words):
-        role = "mask"
-    elif not _IMAGE_WORDS.isdisjoint(words) or (split and not _DATA_WORDS.isdisjoint(words)):
-        role = "image"
-    return _Name(role, split if role else None, exact=False)
-
-
 def seats(
     folders: Collection[Folder], masks_by_content: Collection[Folder] = (), *, soft: bool
 ) -> dict[Folder, Seat]:
@@ -155,7 +39,7 @@ def seats(
         soft: whether words within names, contents and neighbours count as well as whole names.
     """
     wrapper = _shared_depth(folders)
-    names = {part: _read_name(part, soft) for folder in folders for part in folder}
+    names = {part: read_name(part, soft=soft) for folder in folders for part in folder}
     roles = {folder: _roles(folder, names, wrapper) for folder in folders}
     if soft:
         _by_content(roles, masks_by_content)
@@ -163,7 +47,17 @@ def seats(
             _drop_words(roles, names)
         _by_neighbour(roles)
     both = _parents_of_both(roles)
-    return {folder: _seat(folder, roles[folder], names, wrapper, both) for folder in folders}
+    splits = _splits(roles)
+    return {
+        folder: _seat(folder, roles[folder], names, wrapper, both, splits) for folder in folders
+    }
+
+
+def masks_by_name(folders: Collection[Folder]) -> bool:
+    """Whether the name of a folder, or a word within, is one of masks."""
+    wrapper = _shared_depth(folders)
+    parts = {part for folder in folders for part in folder[wrapper:]}
+    return any(read_name(part, soft=True).role == "mask" for part in parts)
 
 
 def _shared_depth(folders: Collection[Folder]) -> int:
@@ -175,7 +69,7 @@ def _shared_depth(folders: Collection[Folder]) -> int:
     )
 
 
-def _roles(folder: Folder, names: dict[str, _Name], wrapper: int) -> list[Role]:
+def _roles(folder: Folder, names: dict[str, Name], wrapper: int) -> list[Role]:
     """The role of each part; words within names count only where no whole name does.
 
     Parts that all folders share (a set's own name, "Dataset_with_GT") tell nothing apart.
@@ -193,7 +87,7 @@ def _by_content(roles: dict[Folder, list[Role]], masks: Collection[Folder]) -> N
             roles[folder][-1] = "mask"
 
 
-def _drop_words(roles: dict[Folder, list[Role]], names: dict[str, _Name]) -> None:
+def _drop_words(roles: dict[Folder, list[Role]], names: dict[str, Name]) -> None:
     """Without masks, `normal_images` is a class rather than a role; `train_images` is a split."""
     for folder, parts in roles.items():
         for i, part in enumerate(folder):
@@ -230,34 +124,52 @@ def _parents_of_both(roles: dict[Folder, list[Role]]) -> set[Folder]:
     return {parent for parent, kinds in held.items() if {"image", "mask"} <= kinds}
 
 
+def _splits(roles: dict[Folder, list[Role]]) -> dict[Folder, str | None]:
+    """The split of each folder without a role: by its whole name, or by a word as all beside it."""
+    children: dict[Folder, set[str]] = {}
+    for folder, parts in roles.items():
+        for i, part in enumerate(folder):
+            if not parts[i]:
+                children.setdefault(folder[:i], set()).add(part)
+    found = {}
+    for parent, names in children.items():
+        within = {name: split_within(name) for name in names}
+        # stage1_train beside stage1_test, but not train_station beside bridge.
+        several = all(within.values()) and len(set(within.values())) > 1
+        for name, split in within.items():
+            found[*parent, name] = split if several else split_of_folder(name)
+    return found
+
+
 def _seat(
     folder: Folder,
     parts: Sequence[Role],
-    names: dict[str, _Name],
+    names: dict[str, Name],
     wrapper: int,
     both: set[Folder],
+    splits: dict[Folder, str | None],
 ) -> Seat:
     role: Role = next((role for role in reversed(parts) if role), "")
     first_role = next((i for i, part in enumerate(parts) if part), len(folder))
-    splits = [names[part].split for i, part in enumerate(folder) if parts[i]]
-    split = next((name for name in splits if name), None)
-    outer = [found for part in folder[:wrapper] if (found := split_of(part))]
+    of_roles = [names[part].split for i, part in enumerate(folder) if parts[i]]
+    outer = [name for part in folder[:wrapper] if (name := split_of(part))]
     bare = [i for i in range(len(folder)) if not parts[i]]
     inner = [i for i in bare if i >= wrapper]
-    at = inner[0] if inner and split_of(folder[inner[0]]) else None
-    if at is not None:
-        split, inner = split_of(folder[at]), inner[1:]
-    elif split is None and outer:
-        split = outer[-1]
+    named = {i: name for i in inner if (name := splits[folder[: i + 1]])}
+    split = next((name for name in [*named.values(), *of_roles, *reversed(outer)] if name), None)
+    # Kaggle unpacks to training_set/training_set.
+    at = {i for i, name in named.items() if name == split}
+    inner = [i for i in inner if i not in at]
     labelled = inner[0] if inner and inner[0] < first_role else None
     shown = [
-        "{split}" if i == at else "{class}" if i == labelled else _shown(part, i, parts, wrapper)
+        "{split}" if i in at else "{class}" if i == labelled else _shown(part, i, parts, wrapper)
         for i, part in enumerate(folder)
     ]
     return Seat(
         role,
         split,
-        tuple(folder[i] for i in bare if i != at),
+        # train1 and train2 are one split, and two places.
+        tuple(folder[i] for i in bare if i not in at or not split_of(folder[i])),
         None if labelled is None else folder[labelled],
         not role and any(folder[:i] in both for i in range(len(folder) + 1)),
         "".join(part + "/" for part in shown),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from segrecord.errors import SourceError
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from segrecord.sources.tabular import Grid
+
+
+_ABSOLUTE = re.compile(r"/|[A-Za-z]:/")
 
 
 class Root(NamedTuple):
@@ -94,11 +98,28 @@ def _none_exists(grid: Grid, cells: Sequence[str], candidates: Sequence[Root]) -
     if any("://" in cell for cell in cells[:FEW]):
         return f"{grid.name} lists URLs ({cells[0]}); object stores are not supported yet"
     places = " or ".join(candidate.named for candidate in candidates)
+    if common := _common_folder(cells):
+        return (
+            f"none of the {len(cells)} images of {grid.name} ({few(cells)}) exists: their paths "
+            f"are absolute, as on another machine; take {common}/ off them all and pass --root "
+            "FOLDER, the folder that holds the rest"
+        )
     return (
         f"none of the {len(cells)} images of {grid.name} ({few(cells)}) exists in {places}; pass "
         "--root FOLDER, the folder that their paths start from, or, if the table only says more "
         f"about the images of a folder, build the folder with --metadata {grid.path or 'FILE'}"
     )
+
+
+def _common_folder(cells: Sequence[str]) -> str:
+    """What paths that are absolute, on POSIX or on Windows, have in common; "" for others."""
+    paths = [forward(cell) for cell in cells]
+    if not all(_ABSOLUTE.match(path) for path in paths):
+        return ""
+    try:
+        return posixpath.commonpath(map(posixpath.dirname, paths)).rstrip("/")
+    except ValueError:
+        return ""  # of both systems
 
 
 class Keys:

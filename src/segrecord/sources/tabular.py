@@ -9,7 +9,7 @@ import csv
 import math
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,8 @@ class Grid:
     """The number of each row as its owner counts: from 2 below a header, else from 0."""
     blank: int = 0
     """Rows passed over since all their cells are empty."""
+    hints: tuple[str, ...] = ()
+    """What was not read of the file."""
 
     def row(self, position: int) -> str:
         """What a finding calls this row: "index.csv row 17"."""
@@ -75,7 +77,9 @@ def read_grid(path: str) -> Grid:
     """
     kind = extension(path)
     if kind == ".xlsx":
-        return _with_header(path, _xlsx_rows(path))
+        rows, others = _xlsx(path)
+        hint = f"{os.path.basename(path)}: only the first sheet is read, not {few(others)}"  # noqa: PTH119 - text
+        return replace(_with_header(path, rows), hints=(hint,) if others else ())
     if kind in {".csv", ".tsv"}:
         return _with_header(path, _text_rows(path, kind))
     if kind in {".parquet", ".arrow", ".feather"}:
@@ -149,7 +153,8 @@ def _separator(header: str) -> str:
     return max(_SEPARATORS, key=bare.count)
 
 
-def _xlsx_rows(path: str) -> Iterator[Sequence[str]]:
+def _xlsx(path: str) -> tuple[list[list[str]], list[str]]:
+    """The rows of the first sheet, and the names of the other sheets that hold anything."""
     try:
         import openpyxl  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as error:
@@ -160,11 +165,12 @@ def _xlsx_rows(path: str) -> Iterator[Sequence[str]]:
             warnings.simplefilter("ignore")
             book = openpyxl.load_workbook(path, read_only=True, data_only=True)
             rows = [[_cell(value) for value in row] for row in book.worksheets[0].values]
+            others = [sheet.title for sheet in book.worksheets[1:] if any(map(any, sheet.values))]
             book.close()
     except Exception as error:
         # openpyxl raises whatever zip, XML and its own code raise on a damaged file.
         raise SourceError(f"{path} cannot be read as XLSX: {error}") from error
-    yield from rows
+    return rows, others
 
 
 def _cell(value: Any) -> str:

@@ -98,6 +98,14 @@ def nfc(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
+def named(text: str) -> str:
+    """The name of a class or group: composed, without the blanks around it.
+
+    Two that differ in nothing a person can see are one.
+    """
+    return nfc(text).strip()
+
+
 def is_unicode(text: str) -> bool:
     """Whether a name is valid Unicode; file names need not be (they decode to surrogates)."""
     if text.isascii():

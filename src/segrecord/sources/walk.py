@@ -31,9 +31,19 @@ TABLE_EXTENSIONS = frozenset([".csv", ".tsv", ".parquet", ".arrow", ".feather", 
 
 OTHER = "other files"
 
-# What systems and SLIC tools leave beside images (ISIC 2016-2017 ship superpixels as PNG).
-_JUNK = ("._*", ".ds_store", "thumbs.db", "__macosx", "*_superpixels.png")
-_JUNK_SHOWN = {".ds_store": ".DS_Store", "thumbs.db": "Thumbs.db", "__macosx": "__MACOSX"}
+# What systems, storage servers (thumbnails in @eaDir, bins) and SLIC tools leave beside images
+# (ISIC 2016-2017 ship superpixels as PNG).
+_JUNK = (
+    *("._*", ".ds_store", "thumbs.db", "__macosx", "*_superpixels.png"),
+    *("@eadir", "#recycle", "$recycle.bin"),
+)
+_JUNK_SHOWN = {
+    ".ds_store": ".DS_Store",
+    "thumbs.db": "Thumbs.db",
+    "__macosx": "__MACOSX",
+    "@eadir": "@eaDir",
+    "$recycle.bin": "$RECYCLE.BIN",
+}
 
 
 @dataclass

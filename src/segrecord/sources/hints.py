@@ -1,0 +1,224 @@
+"""What the owner of a folder or a table may have meant: what was passed over, or looks odd."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from segrecord.sources.columns import SPLIT_NAMES, Columns, holds_files, plain
+from segrecord.sources.layout import Layout, label_sizes
+from segrecord.sources.roles import Folder
+from segrecord.sources.roots import forward
+from segrecord.sources.understood import FEW, Sample, few, shown
+from segrecord.sources.walk import TABLE_EXTENSIONS, Walk
+from segrecord.sources.words import split_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from segrecord.options import SourceOptions
+    from segrecord.sources.tabular import Cells, Grid
+
+# Never taken unasked: a wrong group is as bad as none, and only a person knows which is right.
+_GROUP_NAMES = frozenset(
+    [
+        "patient",
+        "patientid",
+        "patientnumber",
+        "lesion",
+        "lesionid",
+        "subject",
+        "subjectid",
+        "case",
+        "caseid",
+        "participant",
+        "participantid",
+        "group",
+        "groupid",
+    ]
+)
+
+
+_LETTERED_ENDING = re.compile(r"[ _.\-](?=.*[^\W\d_])")
+_OFTEN = 0.25
+"""An ending that this share of the files have means something."""
+
+
+def folder_hints(
+    source: str, found: Walk, layout: Layout, classes: tuple[str, ...]
+) -> Iterable[str]:
+    """Hints on a folder: tables in it, files that are not read, what classes and masks may be."""
+    unpaired = len(layout.matches) > layout.pairs or (not layout.masks and not classes)
+    for table in found.tables[:FEW]:
+        path = os.path.join(source, table)  # noqa: PTH118 - text
+        if unpaired:
+            yield (
+                f"{shown(table)} lies in the folder; if it lists the pairs, run: "
+                f"segrecord build {shown(path)} OUT"
+            )
+        if not classes:
+            yield (
+                f"{shown(table)} lies in the folder; if it gives the classes, pass "
+                f"--metadata {shown(path)}"
+            )
+    for kind, count in found.extensions.items():
+        if kind not in TABLE_EXTENSIONS and 1 < count >= len(layout.images) / 2:
+            yield (
+                f"{count} {kind or 'extensionless'} files are not read; if they are images or "
+                "masks, convert them to PNG"
+            )
+    yield from _classes(layout, classes)
+    if not layout.masks:
+        yield from _folders_of_masks(layout)
+        yield from _endings_of_masks(layout)
+
+
+def _classes(layout: Layout, classes: tuple[str, ...]) -> Iterable[str]:
+    below = {
+        seat.place[-1]
+        for seat in layout.seats.values()
+        if seat.role == "image" and seat.place and not seat.label
+        if not seat.shown.endswith("{split}/")
+    }
+    if not classes and len(below) > 1:
+        yield (
+            f"the folders below the images ({few(sorted(below))}) are not taken for classes; if "
+            "they are, write the pairs with segrecord scan --write-samples and fill in class"
+        )
+    sizes = label_sizes(layout)
+    if len(sizes) > 1 and max(sizes.values()) == 1:
+        taken = "for classes" if classes else "for patients or cases, not for classes"
+        yield (
+            f"each of {len(sizes)} folders holds a single image; they are taken {taken}; if that "
+            "is wrong, build from a CSV (image_path,mask_path,class)"
+        )
+    if not layout.pairs and len(layout.masks) > 2 * len(layout.images):
+        yield (
+            "there are many more masks than images and none pairs by name: masks of one object "
+            "each have to be merged before"
+        )
+
+
+def _folders_of_masks(layout: Layout) -> Iterable[str]:
+    """A word on folders of one split whose files have the same names."""
+    stems: dict[Folder, set[str]] = {}
+    for file in layout.images:
+        stems.setdefault(file.folder, set()).add(file.stem)
+    alike: dict[tuple[str | None, frozenset[str]], list[str]] = {}
+    for folder, names in stems.items():
+        same = alike.setdefault((layout.seats[folder].split, frozenset(names)), [])
+        same.append("/".join(folder) or ".")
+    for (_, shared), folders in alike.items():
+        if len(shared) > 1 and len(folders) > 1:
+            yield (
+                f"{' and '.join(map(shown, folders[:2]))} hold files of the same names; if one "
+                'holds the masks of the other, call it "masks"'
+            )
+            return
+
+
+def _endings_of_masks(layout: Layout) -> Iterable[str]:
+    """A word on an ending that makes the names of many files out of those of others."""
+    names = {(file.folder, file.stem) for file in layout.images}
+    endings = Counter(
+        file.stem[gap.start() :]
+        for file in layout.images
+        for gap in _LETTERED_ENDING.finditer(file.stem)
+        if (file.folder, file.stem[: gap.start()]) in names
+    )
+    for ending, count in endings.most_common(1):
+        if 1 < count >= _OFTEN * len(layout.images):
+            yield (
+                f"{count} files are called like another with {shown(ending)} at the end; if they "
+                "are its masks, call them X_mask"
+            )
+
+
+def table_hints(
+    grid: Grid, columns: Columns, options: SourceOptions, samples: Sequence[Sample]
+) -> tuple[str, ...]:
+    """Hints on a table's columns, for listings and metadata alike.
+
+    Args:
+        grid: the table.
+        columns: what was taken of it.
+        options: the columns that are kept are meant as what they are.
+        samples: what came of it.
+    """
+    return (
+        *grid.hints,
+        *_groups(grid, columns),
+        *_without_group(columns, samples),
+        *_splits(grid, columns, options),
+    )
+
+
+def _groups(grid: Grid, columns: Columns) -> Iterable[str]:
+    """A word on each column that may name the patient, where no group column is given."""
+    for name in grid.columns if columns.group is None else ():
+        if plain(name) in _GROUP_NAMES:
+            yield (
+                f"column {shown(name)} may name the patient or lesion: pass --group-column "
+                f"{shown(name)} so that no two splits share one"
+            )
+
+
+def _without_group(columns: Columns, samples: Sequence[Sample]) -> Iterable[str]:
+    """Merged cells of a spreadsheet come as one full cell above empty ones."""
+    bare = [sample.key for sample in samples if sample.group is None]
+    if columns.group is not None and bare:
+        yield (
+            f"{len(bare)} of {len(samples)} samples have no group (column "
+            f"{shown(columns.group)}): {few(bare)}; each may come into any split"
+        )
+
+
+def _splits(grid: Grid, columns: Columns, options: SourceOptions) -> Iterable[str]:
+    """A word on a column of splits of which not every name is known."""
+    for name, cells in grid.columns.items() if columns.split is None else ():
+        values = {cell.strip() for cell in cells if cell and cell.strip()}
+        if plain(name) in SPLIT_NAMES and name not in options.keep_columns:
+            unknown = sorted(value for value in values if not split_of(value))
+            if 0 < len(unknown) < len(values):
+                yield (
+                    f"column {shown(name)} is not taken for the split, since it also holds "
+                    f"{few(unknown)}; if it is the split, pass --split-column {shown(name)}"
+                )
+
+
+def file_hints(grid: Grid, columns: Columns, options: SourceOptions) -> Iterable[str]:
+    """A word on each column of a listing that holds image files and was not taken."""
+    taken = {columns.image, columns.key, columns.group, columns.label, *columns.masks}
+    images = _stems(grid.columns[columns.image or ""])
+    for name, cells in grid.columns.items():
+        known = name in taken or name in options.keep_columns
+        if not known and holds_files(cells) and _stems(cells) != images:
+            yield (
+                f"column {shown(name)} holds image files and is not taken; if they are the masks, "
+                f"pass --mask-column {shown(name)}, or call several such columns mask_1, mask_2, "
+                "..."
+            )
+
+
+def _stems(cells: Cells) -> list[str]:
+    names = (posixpath.basename(forward(cell or "")) for cell in cells)
+    return [posixpath.splitext(name)[0] for name in names]
+
+
+def shared_masks(samples: Iterable[Sample]) -> Iterable[str]:
+    """A word on masks that several images have: a copied line, or several views of one thing."""
+    images: dict[str, list[str]] = {}
+    for sample in samples:
+        for mask in sample.masks:
+            images.setdefault(os.path.normpath(mask), []).append(sample.key)
+    shared = {mask: keys for mask, keys in images.items() if len(keys) > 1}
+    if shared:
+        mask, keys = next(iter(shared.items()))
+        yield (
+            f"{shown(mask)} is the mask of {len(keys)} images ({few(keys)})"
+            + f", and so are {len(shared) - 1} more" * (len(shared) > 1)
+            + "; if that is wrong, mend the table"
+        )
