@@ -5,7 +5,7 @@
 #   make lint    lint and types only
 #   make bench   the benchmarks of docs/benchmarks.md (minutes)
 #   make fuzz    the property tests on thousands of examples, and the kills
-#   make docs    docs/cli.md anew, from the command line itself
+#   make docs    docs/cli.md and docs/checks.md anew, from the code itself
 
 PYTHON ?= python3
 VENV := .venv
@@ -52,6 +52,7 @@ bench: $(VENV)-bench/.done
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_checks.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-bench demo bench-data

@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
-def _segrecord(*arguments: str) -> tuple[str, ...]:
+def command_line(*arguments: str) -> tuple[str, ...]:
+    """Ours, as a process of its own."""
     return (sys.executable, "-m", "segrecord.cli", *arguments)
 
 
-def _build(source: str, checks: str, bench: Bench) -> Subject:
+def built(source: str, checks: str, bench: Bench) -> Subject:
+    """A whole build of this folder."""
+
     def command(out: Path) -> Sequence[str]:
         workers = str(bench.workers)
-        return _segrecord("build", source, str(out), "--checks", checks, "--workers", workers)
+        return command_line("build", source, str(out), "--checks", checks, "--workers", workers)
 
     return Subject(f"build --checks {checks}", command)
 
@@ -68,7 +71,7 @@ def _faster(what: str, ours: list[float], peer: list[float], target: float | Non
 def copy(bench: Bench) -> list[Row]:
     """(a) Bytes copied, against a TensorFlow writer and against tar."""
     source = bench.small.ids
-    ours, timed = _build(source, "none", bench), _timed(source, "none", bench)
+    ours, timed = built(source, "none", bench), _timed(source, "none", bench)
     ready = _timed(source, "none", bench, "--ready")
     writer = Subject("TensorFlow", lambda out: _peer("tensorflow_writer.py", source, str(out)))
     tar = Subject("tar", lambda out: ("tar", "cf", str(out), source))
@@ -94,7 +97,7 @@ def copy(bench: Bench) -> list[Row]:
 def check(bench: Bench) -> list[Row]:
     """(b) Every image checked, every mask rewritten, against decoding alone."""
     source = bench.small.rgb
-    ours, timed = _build(source, "basic", bench), _timed(source, "basic", bench)
+    ours, timed = built(source, "basic", bench), _timed(source, "basic", bench)
     workers = str(bench.workers)
     pillow = Subject("Pillow", lambda _: _peer("pillow_decode.py", source, workers))
     runs = measure.alternate((ours, timed, pillow), bench.repeats, bench.out)
@@ -137,21 +140,22 @@ def read(bench: Bench) -> list[Row]:
     rows = [_rate("read-back of a build (framing, CRCs, SHA-256)", back, bench)]
     dataset = bench.out.with_name("dataset")
     measure.remove(dataset)
-    measure.run(_build(bench.small.rgb, "basic", bench).command(dataset))
+    measure.run(built(bench.small.rgb, "basic", bench).command(dataset))
     workers = ("--workers", str(bench.workers))
     for what, arguments in (
         ("`verify`", ("verify", str(dataset))),
         ("`verify --source`", ("verify", str(dataset), "--source", bench.small.rgb)),
         ("`scan --checks full`", ("scan", bench.small.rgb, "--checks", "full")),
     ):
-        command = _segrecord(*arguments, *workers)
-        walls = _walls(_alone(Subject(what, partial(_fixed, command)), bench))
+        command = command_line(*arguments, *workers)
+        walls = _walls(_alone(Subject(what, partial(fixed, command)), bench))
         rows.append(_rate(f"{what}, whole process", walls, bench))
     shutil.rmtree(dataset)
     return rows
 
 
-def _fixed(command: Sequence[str], _: Path) -> Sequence[str]:
+def fixed(command: Sequence[str], _: Path) -> Sequence[str]:
+    """A command that writes nothing."""
     return command
 
 
@@ -171,7 +175,7 @@ def memory(bench: Bench) -> list[Row]:
     """(c) The highest peak of any process of a build."""
     rows = []
     for checks, source in (("none", "ids"), ("basic", "rgb"), ("full", "rgb")):
-        subject = _build(getattr(bench.small, source), checks, bench)
+        subject = built(getattr(bench.small, source), checks, bench)
         runs = measure.alternate((subject,), 1, bench.out, memory=True)[subject.name]
         first, *others = runs[0].peaks
         highest = max(first, *others)
@@ -210,14 +214,14 @@ def growth(bench: Bench) -> list[Row]:
 
 def _parent_peak(source: str, checks: str, bench: Bench) -> float:
     """The median of three: the allocator's mood counts in megabytes."""
-    subject = _build(source, checks, bench)
+    subject = built(source, checks, bench)
     runs = measure.alternate((subject,), 3, bench.out, memory=True)[subject.name]
     return table.middle([run.peaks[0] for run in runs])
 
 
 def _tables(source: str, checks: str, bench: Bench) -> dict[str, float]:
     """Bytes a pair of each table that the parent holds at the end of a build."""
-    measure.run(_build(source, checks, bench).command(bench.out))
+    measure.run(built(source, checks, bench).command(bench.out))
     script = (sys.executable, str(HERE / "ours.py"), "--tables")
     found: Any = measure.run((*script, source, str(bench.out))).printed
     measure.remove(bench.out)

@@ -95,7 +95,9 @@ def tables(source: str, out: str) -> dict[str, float]:
     from segrecord.sources.source import understand
 
     samples = understand(source, SourceOptions()).samples
-    planned = plan.make(samples, np.zeros(len(samples), np.int64), PlanOptions())
+    planned = plan.make(
+        samples, ["train"] * len(samples), np.zeros(len(samples), np.int64), PlanOptions()
+    )
     found: dict[str, pa.Table] = {"samples": samples, "plan": planned}
     for name in ("facts", "records"):
         with pa.ipc.open_file(str(Path(out) / f"{name}.arrow")) as reader:

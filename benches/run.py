@@ -2,8 +2,9 @@
 
 python benches/run.py [--only NAME] [--pairs N] [--repeats K] [--write docs/benchmarks.md]
 
-There are two groups of cases, building and reading; each has a table of its own in the page. With
---write the tables of those groups that were run are replaced, and the plot of reading is drawn.
+There are three groups of cases, building, knowing and reading; each has a table of its own in the
+page. With --write the tables of those groups that were run are replaced, and the plot of reading
+is drawn.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import cases
+import knowing
 import measure
 import plot
 import reading
 from table import Bar, Bench, Row, Set, markdown
 
-GROUPS = {"building": cases.CASES, "reading": reading.CASES}
+GROUPS = {"building": cases.CASES, "knowing": knowing.CASES, "reading": reading.CASES}
 
 PLOT = Path("images/benchmarks.svg")
 """Beside the page."""
@@ -29,6 +31,7 @@ PLOT = Path("images/benchmarks.svg")
 _LARGER = 4  # times the pairs, for the growth of memory
 _NAMED = {
     "building": ("segrecord", "numpy", "pillow", "pyarrow", "isal", "tensorflow"),
+    "knowing": ("segrecord", "numpy", "pillow", "pyarrow", "isal"),
     "reading": (
         *("segrecord", "numpy", "pillow", "pyarrow", "isal", "protobuf", "opencv-python-headless"),
         *("tensorflow", "torch", "tfrecord", "grain", "array-record", "webdataset"),

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from segrecord.cli import cli, title_of
+from segrecord.cli import cli
+from segrecord.cli.flags import title_of
 from segrecord.options import GROUPS
 
 HEAD = """\
@@ -28,7 +29,7 @@ Results stand on standard output, errors on standard error. With `--json` standa
 one JSON document and nothing else. On a terminal long work shows a bar, elsewhere a line a stage; \
 `NO_COLOR=1` turns colours off. Every command has `--help`.
 
-What the findings mean stands in [findings.md](findings.md), what a dataset is in \
+What the findings mean stands in [checks.md](checks.md), what a dataset is in \
 [format.md](format.md).
 """
 

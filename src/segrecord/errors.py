@@ -25,7 +25,7 @@ class Finding(NamedTuple):
 
     level: Level
     code: str
-    """Short name of the rule, lower-case with hyphens; listed in docs/findings.md."""
+    """Short name of the rule, lower-case with hyphens; listed in docs/checks.md."""
     key: str
     """The sample's key, or "" where it concerns a file that belongs to no sample."""
     path: str

@@ -10,10 +10,10 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
+from segrecord import _rules, codes, splits
 from segrecord.errors import UsageError
 
 Checks = Literal["full", "basic", "none"]
@@ -24,6 +24,8 @@ OnError = Literal["stop", "quarantine"]
 SchemaName = Literal["deeplab", "plain", "raw", "tfds"]
 MissingMask = Literal["empty", "ignore", "zeros", "omit", "error"]
 Compression = Literal["none", "gzip", "zlib"]
+NearDuplicates = Literal["group", "warn", "off"]
+KeepDuplicates = Literal["all", "one"]
 
 IGNORE = 255
 """The mask value that stands for "do not train on this pixel" (PASCAL VOC's void label)."""
@@ -31,63 +33,10 @@ IGNORE = 255
 IGNORE_NAME = "ignore"
 """The name that maps a mask value to IGNORE in a mask map."""
 
-SPLIT_NAMES = ("train", "val", "test")
-
-SIDE_FILES = (
-    *("class", "croissant", "dataset", "facts", "features", "findings", "image-class"),
-    *("image-segmentation", "label", "mask", "quarantine", "readme", "records", "report"),
-    "segmentation_mask",
-)
-"""How the files beside the shards begin, in lower case."""
-
 
 def _option(default: Any, text: str, metavar: str = "") -> Any:
     """A field that is a flag: its default, its help and the word for its value."""
     return field(default=default, metadata={"help": text, "metavar": metavar})
-
-
-def _require(holds: bool, rule: str, value: object) -> None:  # noqa: FBT001 - reads as a sentence
-    if not holds:
-        raise UsageError(f"{rule}, got {value!r}")
-
-
-def _is_int(value: object, lowest: int, highest: int = 1 << 62) -> bool:
-    """Whether this is a whole number in the range; True and False are none."""
-    return type(value) is int and lowest <= value <= highest
-
-
-def _one_of(name: str, choices: Any, value: object) -> None:
-    allowed = get_args(choices)
-    _require(value in allowed, f"{name} must be one of {', '.join(allowed)}", value)
-
-
-def _names(name: str, value: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
-    """A comma-separated text, or a sequence, as a tuple of names."""
-    if value is None:
-        return ()
-    parts = value.split(",") if isinstance(value, str) else value
-    names = [part.strip() for part in parts if part.strip()]
-    _require(len(set(names)) == len(names), f"{name} must name each column once", value)
-    return tuple(names)
-
-
-def _pairs(name: str, value: str | Mapping[Any, Any] | tuple[Any, ...]) -> list[tuple[str, str]]:
-    """`a=b,c=d`, a mapping, or a tuple of pairs, as pairs of texts in their order."""
-    if isinstance(value, str):
-        parts = [part.partition("=") for part in value.split(",") if part.strip()]
-        for left, sign, right in parts:
-            _require(
-                bool(left.strip() and sign and right.strip()),
-                f"{name} must read like a=b,c=d",
-                value,
-            )
-        return [(left.strip(), right.strip()) for left, _, right in parts]
-    items: Any = value.items() if isinstance(value, Mapping) else value
-    try:
-        items = [(left, right) for left, right in items]
-    except (TypeError, ValueError):
-        raise UsageError(f"{name} must read like a=b,c=d or be pairs, got {value!r}") from None
-    return [(str(left).strip(), str(right).strip()) for left, right in items]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,10 +73,15 @@ class SourceOptions:
     )
 
     def __post_init__(self) -> None:
-        _one_of("unlabelled", Unlabelled, self.unlabelled)
+        for name in ("root", "metadata", "classes"):
+            object.__setattr__(self, name, _rules.path(name, getattr(self, name)))
+        for name in ("image", "mask", "label", "group", "split", "key"):
+            _rules.text(f"{name}-column", getattr(self, f"{name}_column"))
+        _rules.text("rest-class", self.rest_class)
+        _rules.one_of("unlabelled", Unlabelled, self.unlabelled)
         if self.mask_choice is not None:
-            _one_of("mask-choice", MaskChoice, self.mask_choice)
-        object.__setattr__(self, "keep_columns", _names("keep-columns", self.keep_columns))
+            _rules.one_of("mask-choice", MaskChoice, self.mask_choice)
+        object.__setattr__(self, "keep_columns", _rules.names("keep-columns", self.keep_columns))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,20 +107,20 @@ class PixelOptions:
     )
 
     def __post_init__(self) -> None:
-        _one_of("mask-fit", MaskFit, self.mask_fit)
+        _rules.one_of("mask-fit", MaskFit, self.mask_fit)
         if self.mask_map is not None:
             object.__setattr__(self, "mask_map", _mask_map(self.mask_map))
         if self.mask_threshold is not None:
-            _require(
-                _is_int(self.mask_threshold, 1, IGNORE),
+            _rules.require(
+                _rules.is_int(self.mask_threshold, 1, IGNORE),
                 "mask-threshold must be an integer from 1 to 255",
                 self.mask_threshold,
             )
-            _require(
+            _rules.require(
                 self.mask_map is None, "mask-threshold and mask-map exclude each other", "both"
             )
         if self.size is not None:
-            object.__setattr__(self, "size", _size(self.size))
+            object.__setattr__(self, "size", _rules.size(self.size))
 
     @property
     def mask_class_names(self) -> tuple[str, ...] | None:
@@ -177,35 +131,21 @@ class PixelOptions:
 
 
 def _mask_map(value: Any) -> tuple[tuple[int, str], ...]:
-    pairs = _pairs("mask-map", value)
+    pairs = _rules.pairs("mask-map", value)
     for number, name in pairs:
-        _require(bool(name), "mask-map must name each value", value)
-        _require(
+        _rules.require(bool(name), "mask-map must name each value", value)
+        _rules.require(
             re.fullmatch(r"\d{1,5}", number) is not None and int(number) < 1 << 16,
             "mask-map must map values from 0 to 65535",
             number,
         )
     values = [int(number) for number, _ in pairs]
-    _require(len(set(values)) == len(values), "mask-map must name each value once", value)
+    _rules.require(len(set(values)) == len(values), "mask-map must name each value once", value)
     names = {name for _, name in pairs} - {IGNORE_NAME}
-    _require(1 <= len(names) <= IGNORE, f"mask-map must name 1 to {IGNORE} classes", len(names))
-    return tuple((number, name) for number, (_, name) in zip(values, pairs, strict=True))
-
-
-def _size(value: Any) -> tuple[int, int]:
-    if isinstance(value, str):
-        match = re.fullmatch(r"(\d+)[xX](\d+)", value.strip())
-        _require(match is not None, "size must read like 512x512 (height x width)", value)
-        assert match is not None  # noqa: S101 - for the type checker
-        value = (int(match[1]), int(match[2]))
-    _require(
-        isinstance(value, list | tuple)
-        and len(value) == 2  # noqa: PLR2004 - height and width
-        and all(_is_int(number, 1, 1 << 15) for number in value),
-        f"size must be a height and a width from 1 to {1 << 15}",
-        value,
+    _rules.require(
+        1 <= len(names) <= IGNORE, f"mask-map must name 1 to {IGNORE} classes", len(names)
     )
-    return (value[0], value[1])
+    return tuple((number, name) for number, (_, name) in zip(values, pairs, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,13 +160,30 @@ class CheckOptions:
     on_error: OnError = _option(
         "stop", "stop before a shard is written, or leave the bad samples out and list them"
     )
+    ignore: tuple[str, ...] = _option(
+        (), "findings of these codes are told as info and stop nothing; see docs/checks.md", "CODE"
+    )
+    error: tuple[str, ...] = _option((), "findings of these codes are errors", "CODE")
+    near_duplicates: NearDuplicates = _option(
+        "group",
+        "pictures that are nearly the same: keep them in one split, warn only, or do not look",
+    )
+    keep_duplicates: KeepDuplicates = _option(
+        "all", "samples whose pixels, mask and class are equal: keep all, or the first of each"
+    )
     facts: str | None = _option(
         None, "facts of an earlier scan: files that have not changed are not decoded again", "FILE"
     )
 
     def __post_init__(self) -> None:
-        _one_of("checks", Checks, self.checks)
-        _one_of("on-error", OnError, self.on_error)
+        _rules.one_of("checks", Checks, self.checks)
+        _rules.one_of("on-error", OnError, self.on_error)
+        for name in ("ignore", "error"):
+            object.__setattr__(self, name, _rules.names(name, getattr(self, name), "code"))
+        codes.require(self.ignore, self.error)
+        _rules.one_of("near-duplicates", NearDuplicates, self.near_duplicates)
+        _rules.one_of("keep-duplicates", KeepDuplicates, self.keep_duplicates)
+        object.__setattr__(self, "facts", _rules.path("facts", self.facts))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +192,15 @@ class PlanOptions:
 
     split: tuple[tuple[str, float], ...] | None = _option(
         None, "shares of the splits, stratified by class", "train=0.8,val=0.1,..."
+    )
+    folds: int | None = _option(
+        None, "K equal splits fold0, fold1, ... for cross-validation, stratified by class", "K"
+    )
+    extend: str | None = _option(
+        None, "dataset whose samples keep their split; the others join them", "DATASET"
+    )
+    exclude: str | None = _option(
+        None, "marks of `segrecord view`: leave out the samples that are marked as wrong", "FILE"
     )
     shards: int | None = _option(None, "shards in each split (default 10)", "N")
     shard_size: int | None = _option(
@@ -245,62 +211,58 @@ class PlanOptions:
     def __post_init__(self) -> None:
         if self.split is not None:
             object.__setattr__(self, "split", _shares(self.split))
+        if self.folds is not None:
+            _rules.require(
+                _rules.is_int(self.folds, 2, splits.MAX_FOLDS),
+                f"folds must be an integer from 2 to {splits.MAX_FOLDS}",
+                self.folds,
+            )
+            _rules.require(self.split is None, "split and folds exclude each other", "both")
+        for name in ("extend", "exclude"):
+            object.__setattr__(self, name, _rules.path(name, getattr(self, name)))
         if self.shards is not None:
-            _require(
-                _is_int(self.shards, 1),
+            _rules.require(
+                _rules.is_int(self.shards, 1),
                 "shards must be at least 1",
                 self.shards,
             )
-            _require(self.shard_size is None, "shards and shard-size exclude each other", "both")
+            _rules.require(
+                self.shard_size is None, "shards and shard-size exclude each other", "both"
+            )
         if self.shard_size is not None:
-            object.__setattr__(self, "shard_size", _bytes(self.shard_size))
-        _require(
-            _is_int(self.seed, 0, (1 << 63) - 1),
+            object.__setattr__(self, "shard_size", _rules.byte_count(self.shard_size))
+        _rules.require(
+            _rules.is_int(self.seed, 0, (1 << 63) - 1),
             "seed must be an integer from 0 to 2**63 - 1",
             self.seed,
         )
 
-
-def split_name_rule(name: str) -> str:
-    """The rule that a split's name breaks, or "": shards begin with it, and readers glob it."""
-    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) is None:
-        return "a split's name must be letters, digits and _, beginning with a letter"
-    taken = [file for file in SIDE_FILES if file.startswith(name.lower())]
-    if taken:
-        return f"a split's name must not be how the file {taken[0]} begins (readers glob NAME*)"
-    return ""
+    @property
+    def shares(self) -> tuple[tuple[str, float], ...] | None:
+        """Names and shares of the splits; None: everything is `train`, or the source says."""
+        if self.folds is None:
+            return self.split
+        return tuple((name, 1 / self.folds) for name in splits.fold_names(self.folds))
 
 
 def _shares(value: Any) -> tuple[tuple[str, float], ...]:
     shares = []
-    for name, text in _pairs("split", value):
-        _require(not split_name_rule(name), split_name_rule(name), name)
+    for name, text in _rules.pairs("split", value):
+        _rules.require(not splits.name_rule(name), splits.name_rule(name), name)
         try:
             share = float(text)
         except ValueError:
             share = -1.0
-        _require(0 < share <= 1, f"the share of split {name} must be over 0 and at most 1", text)
+        _rules.require(
+            0 < share <= 1, f"the share of split {name} must be over 0 and at most 1", text
+        )
         shares.append((name, share))
     names = [name for name, _ in shares]
-    _require(len(set(names)) == len(names), "split must name each split once", value)
+    _rules.require(len(set(names)) == len(names), "split must name each split once", value)
+    _rules.require(not splits.together_rule(names), splits.together_rule(names), value)
     total = sum(share for _, share in shares)
-    _require(abs(total - 1) < 1e-6, "the shares of split must add up to 1", round(total, 6))  # noqa: PLR2004 - rounding
+    _rules.require(abs(total - 1) < 1e-6, "the shares of split must add up to 1", round(total, 6))  # noqa: PLR2004 - rounding
     return tuple(shares)
-
-
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20}
-_UNITS["GIB"] = 2**30
-
-
-def _bytes(value: Any) -> int:
-    """A number of bytes, or a text such as 128MB (decimal) or 128MiB (binary), in bytes."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(value).strip())
-    unit = _UNITS.get(match[2].upper()) if match else None
-    _require(unit is not None, "shard-size must read like 128MB or 128MiB", value)
-    assert match is not None and unit is not None  # noqa: S101, PT018 - for the type checker
-    size = int(float(match[1]) * unit)
-    _require(size >= 1, "shard-size must be at least 1 byte", value)
-    return size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,15 +277,39 @@ class RecordOptions:
     )
     one_hot: bool = _option(False, "store masks as height x width x classes (schema raw)")
     compression: Compression = _option("none", "compression of the shards")
+    keep_metadata: bool = _option(
+        False, "keep EXIF, XMP, comments and whatever else the image files hold beside pixels"
+    )
+    keep_profile: bool = _option(False, "keep the colour profiles of the image files")
+    pseudonymize: str | None = _option(
+        None, "replace keys and groups by HMAC-SHA-256 under the secret in this file", "KEYFILE"
+    )
+    crosswalk: str | None = _option(
+        None, "write which key and group became which pseudonym to this CSV", "FILE"
+    )
 
     def __post_init__(self) -> None:
-        _one_of("schema", SchemaName, self.schema)
-        _one_of("compression", Compression, self.compression)
+        for name in ("one_hot", "keep_metadata", "keep_profile"):
+            _rules.flag(name.replace("_", "-"), getattr(self, name))
+        for name in ("pseudonymize", "crosswalk"):
+            object.__setattr__(self, name, _rules.path(name, getattr(self, name)))
+        _rules.require(
+            self.crosswalk is None or self.pseudonymize is not None,
+            "crosswalk needs pseudonymize",
+            self.crosswalk,
+        )
+        _rules.require(
+            not (self.keep_metadata and self.pseudonymize),
+            "pseudonymize and keep-metadata exclude each other: metadata name people too",
+            "both",
+        )
+        _rules.one_of("schema", SchemaName, self.schema)
+        _rules.one_of("compression", Compression, self.compression)
         if self.missing_mask is None:
             default = "empty" if self.schema == "plain" else "ignore"
             object.__setattr__(self, "missing_mask", default)
-        _one_of("missing-mask", MissingMask, self.missing_mask)
-        _require(
+        _rules.one_of("missing-mask", MissingMask, self.missing_mask)
+        _rules.require(
             not self.one_hot or self.schema == "raw",
             "one-hot masks need the schema raw",
             self.schema,
@@ -338,8 +324,9 @@ class RunOptions:
     overwrite: bool = _option(False, "replace a finished dataset at the output")
 
     def __post_init__(self) -> None:
-        _require(
-            self.workers is None or _is_int(self.workers, 1),
+        _rules.flag("overwrite", self.overwrite)
+        _rules.require(
+            self.workers is None or _rules.is_int(self.workers, 1),
             "workers must be at least 1",
             self.workers,
         )
@@ -365,11 +352,13 @@ class Options:
         unread = "which checks none leaves unread"
         for name in ("mask_map", "mask_threshold", "size"):
             value = getattr(self.pixels, name)
-            _require(value is None, f"{name.replace('_', '-')} reads pixels, {unread}", value)
+            _rules.require(value is None, f"{name.replace('_', '-')} reads pixels, {unread}", value)
         fit, choice, schema = self.pixels.mask_fit, self.source.mask_choice, self.records.schema
-        _require(fit == "error", f"mask-fit resizes masks, {unread}", fit)
-        _require(choice != "union", f"mask-choice union paints masks together, {unread}", choice)
-        _require(schema != "raw", f"schema raw decodes pixels, {unread}", schema)
+        _rules.require(fit == "error", f"mask-fit resizes masks, {unread}", fit)
+        _rules.require(
+            choice != "union", f"mask-choice union paints masks together, {unread}", choice
+        )
+        _rules.require(schema != "raw", f"schema raw decodes pixels, {unread}", schema)
 
     @classmethod
     def of(cls, **flat: Any) -> Options:

@@ -58,6 +58,9 @@ MASK_FACTS = pa.struct(
         # Share of the pixels that are neither the lowest nor the highest value and lie within
         # 2 pixels of both; null where there are only two values.
         pa.field("edge_share", pa.float32()),
+        pa.field("pixels_sha256", SHA256),  # of the decoded values, as they stand in the file
+        # 16 x 16 cells in C order: the share of a cell's pixels that are not 0, as 0 to 255.
+        pa.field("map", pa.binary(256)),
     ]
 )
 
@@ -91,6 +94,13 @@ FACTS = pa.schema(
         pa.field("pixels_sha256", SHA256),  # of the decoded image; full checks only
         pa.field("mean", pa.list_(pa.float32())),  # a channel, 0 to 255; full checks only
         pa.field("deviation", pa.list_(pa.float32())),
+        # Share of the values (of all channels) in each of 32 equal bins: little-endian uint16,
+        # 65535 is all of them; full checks only.
+        pa.field("histogram", pa.binary(64)),
+        # Perceptual hash (pixels/perceptual.py); full checks only, null where contrast is low.
+        pa.field("phash", pa.uint64()),
+        # What the image file holds that may name a person, a place or a time.
+        pa.field("metadata", pa.list_(pa.string())),
         pa.field("problems", pa.list_(PROBLEM), nullable=False),
     ]
 )

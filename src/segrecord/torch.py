@@ -15,6 +15,7 @@ import numpy as np
 
 from segrecord.errors import UsageError
 from segrecord.reading.elements import Element, Elements, Transform, elements, numbers_of
+from segrecord.reading.folds import Choice, Part
 from segrecord.reading.order import MAX_SEED, Order, State, Tail, mix
 
 if TYPE_CHECKING:
@@ -73,8 +74,10 @@ def _tensor(name: str, value: Any) -> Any:
 
 def dataset(
     source: str | Path | Dataset,
-    split: str = "train",
+    split: str | None = None,
     *,
+    fold: int | None = None,
+    part: Part | None = None,
     image_size: tuple[int, int] | None = None,
     one_hot: bool = False,
     transform: Transform | None = None,
@@ -86,7 +89,9 @@ def dataset(
     Args:
         source: the dataset's folder; or an open `segrecord.Dataset`, whose own split, checks and
             selection hold then.
-        split: its name.
+        split: its name; None: train, or what fold and part choose.
+        fold: of a dataset built with --folds, from 0.
+        part: of the fold: "train", all the other folds; "val", the fold itself.
         image_size: (height, width) in pixels to resize to: images bilinear with antialiasing,
             masks by the nearest neighbour.
         one_hot: masks as float32 planes; pixels to ignore are zeros.
@@ -96,14 +101,14 @@ def dataset(
         on_error: "skip": batches lack the damaged records, with a warning for each.
 
     Raises:
-        UsageError: no such split, compressed shards, no mask classes to one-hot.
+        UsageError: no such split or fold, compressed shards, no mask classes to one-hot.
         OutputError: there is no finished dataset.
         RecordError: its manifest or index is damaged.
     """
     return Samples(
         elements(
             source,
-            split,
+            Choice(split, fold, part),
             image_size=image_size,
             one_hot=one_hot,
             transform=transform,

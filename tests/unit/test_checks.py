@@ -2,13 +2,21 @@
 
 import pyarrow as pa
 import pytest
+from PIL import Image
 
-from make import blob, encoded, picture, put, samples_of
+import segrecord
+from make import blob, encoded, listing, picture, put, samples_of, saved
+from scanned import mask, scanned
+from segrecord.codes import CODES
 from segrecord.engines import InlineEngine
 from segrecord.options import Options
 from segrecord.pixels import png
+from segrecord.pixels.mask import ValueMap
 from segrecord.quality import checks, facts
 from segrecord.quality.kept import KeptScan
+from segrecord.quality.sizes import mask_sizes
+from segrecord.quality.values import Reading
+from segrecord.tables import FACTS, SAMPLES
 
 
 @pytest.fixture
@@ -24,7 +32,7 @@ def check(tmp_path):
                 for part, data in enumerate((image, *masks))
             ]
             split = splits[number] if splits else None
-            table.append((key, paths[0], tuple(paths[1:]), (), None, split))
+            table.append((key, paths[0], tuple(paths[1:]), (), f"patient {key}", split))
         samples = samples_of(table)
         kept = KeptScan(tmp_path / "scan", None)
         with InlineEngine() as engine:
@@ -82,6 +90,107 @@ def test_another_aspect_ratio_is_an_error_of_its_own_even_when_resizing(check):
     assert check(rows, mask_fit="resize-any") == []
 
 
+def turned(pixels):
+    """A JPEG of these pixels that EXIF turns by 90 degrees: seen, height and width are swapped."""
+    tag = Image.Exif()
+    tag[0x0112] = 6
+    return saved(Image.fromarray(pixels), "JPEG", exif=tag)
+
+
+@pytest.mark.parametrize("fit", ["error", "resize", "resize-any"])
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_mask_of_the_image_before_exif_turns_it_is_never_squashed_to_fit(check, fit, scale):
+    lying = png.encode(blob(0, 8 * scale, 16 * scale))
+    found = check(("a", turned(picture(0, 8, 16)), lying), mask_fit=fit)
+    assert codes(found)[0] == ("error", "mask-not-turned", "a")
+    assert "--mask-fit" not in found[0].fix
+
+
+@pytest.mark.parametrize("fit", ["resize", "resize-any"])
+def test_a_mask_of_the_image_as_exif_turns_it_fits_it(check, fit):
+    upright = png.encode(blob(0, 32, 16))
+    found = check(("a", turned(picture(0, 8, 16)), upright), mask_fit=fit)
+    assert codes(found) == [("info", "re-encoded", "a")]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "stored", "mask_size", "expected"),
+    [
+        # 90 degrees: the size tells.
+        (6, (8, 16), (16, 8), []),
+        (6, (8, 16), (8, 16), ["mask-not-turned"]),
+        (5, (8, 16), (32, 64), ["mask-not-turned"]),
+        (8, (8, 16), (9, 64), ["aspect-mismatch"]),
+        (7, (8, 16), (64, 32), ["size-mismatch"]),
+        # Almost square: an equal size tells more than an aspect ratio within 1 %.
+        (6, (300, 301), (301, 300), []),
+        (6, (300, 301), (300, 301), ["mask-not-turned"]),
+        (6, (300, 301), (600, 601), ["mask-maybe-turned", "size-mismatch"]),
+        # Square, 180 degrees or mirrored: it cannot.
+        (6, (8, 8), (8, 8), ["mask-maybe-turned"]),
+        (3, (8, 16), (8, 16), ["mask-maybe-turned"]),
+        (2, (8, 16), (8, 16), ["mask-maybe-turned"]),
+        (3, (8, 16), (16, 8), ["aspect-mismatch"]),
+        (1, (8, 8), (8, 8), []),
+        (1, (8, 16), (16, 8), ["aspect-mismatch"]),
+    ],
+)
+def test_the_size_of_a_mask_tells_whether_it_was_turned(orientation, stored, mask_size, expected):
+    seen = stored[::-1] if orientation >= 5 else stored
+    row = {"orientation": orientation, "height": seen[0], "width": seen[1]}
+    row |= {"stored_height": stored[0], "stored_width": stored[1]}
+    row["masks"] = [mask({0: 1, 255: 1}, *mask_size)]
+    found = list(mask_sizes(*scanned({}, row, {}), "error"))
+    assert [(finding.code, finding.key) for finding in found] == [(c, "k001") for c in expected]
+    assert [finding.level for finding in found if "maybe" in finding.code] == ["warning"] * (
+        "mask-maybe-turned" in expected
+    )
+
+
+def test_a_doubt_about_several_parts_is_told_once_and_unread_files_are_passed_over():
+    both = [mask({0: 1}), mask({255: 1})]
+    rows = [
+        {"orientation": 3, "masks": both},
+        {"orientation": 3, "masks": [mask(None)]},
+        {"orientation": None, "height": None, "width": None, "masks": both},
+    ]
+    assert codes(mask_sizes(*scanned(*rows), "error")) == [("warning", "mask-maybe-turned", "k000")]
+
+
+def test_a_file_that_several_samples_name_is_told_once_with_their_keys():
+    rows = [
+        *[(f"k{number}", f"{number}.png", ("black.png",)) for number in range(7)],
+        ("p", "same.png", ("m1.png", "m1.png")),
+        ("q", "same.png", ("m2.png",)),
+        ("r", "r.png", ("p.png",)),
+        ("s", "p.png"),
+    ]
+    found = list(checks.shared_files(samples_of(rows)))
+    assert [(f.level, f.code, f.key, f.path) for f in found] == [
+        ("warning", "shared-file", "k0", "black.png"),
+        ("warning", "shared-file", "r", "p.png"),
+        ("warning", "shared-file", "p", "same.png"),
+    ]
+    assert found[0].message == "7 samples name this file: k0, k1, k2, k3, k4 and 2 more"
+    assert found[2].message == "2 samples name this file: p, q"
+
+
+def test_five_samples_that_name_a_file_are_all_listed():
+    (found,) = checks.shared_files(samples_of([(f"k{n}", "a.png") for n in range(5)]))
+    assert found.message == "5 samples name this file: k0, k1, k2, k3, k4"
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_mask_that_a_listing_gives_to_two_images_is_told(tmp_path):
+    for number in range(2):
+        put(tmp_path / f"{number}.png", png.encode(picture(number)))
+    put(tmp_path / "m.png", MASK)
+    rows = ["0.png,m.png,a,p", "1.png,m.png,b,q"]
+    table = listing(tmp_path / "index.csv", rows, "image,mask,class,patient")
+    found = segrecord.scan(table, group_column="patient").findings
+    assert codes(found) == [("warning", "shared-file", "0"), ("info", "mask-mapped", "")]
+
+
 def test_masks_of_one_image_must_have_one_size(check):
     small = png.encode(blob(0, 16, 12))
     found = check(("a", IMAGE, MASK, small), mask_fit="resize-any")
@@ -106,7 +215,7 @@ def test_an_image_that_is_re_encoded_or_trimmed_is_told_with_its_path_and_reason
 def test_a_wrong_extension_of_image_or_mask_is_a_warning_that_says_what_it_is(check, tmp_path):
     path = str(put(tmp_path / "x.jpg", IMAGE))
     mask = str(put(tmp_path / "y.bmp", MASK))
-    samples = samples_of([("x", path, (mask,))])
+    samples = samples_of([("x", path, (mask,), (), "patient")])
     kept = KeptScan(tmp_path / "scan", None)
     with InlineEngine() as engine:
         found = facts.scan(samples, engine, "full", kept, kept.earlier(), lambda _: None)
@@ -143,11 +252,11 @@ def test_a_group_in_two_splits_of_the_source_is_an_error():
 )
 def test_what_the_table_can_say_and_nothing_reads_is_refused(change):
     sound = samples_of([("a", "a.png", ("m.png",)), ("b", "b.png")])
-    assert list(checks.parts(sound)) == []
+    assert list(checks.unread_parts(sound)) == []
     rows = sound.to_pylist()
     rows[0] |= {name: value for name, value in change.items() if name == "frame"}
     rows[0]["mask"][0] |= {name: value for name, value in change.items() if name != "frame"}
-    found = list(checks.parts(pa.Table.from_pylist(rows, sound.schema)))
+    found = list(checks.unread_parts(pa.Table.from_pylist(rows, sound.schema)))
     assert codes(found) == [("error", "unsupported-part", "a")]
 
 
@@ -170,3 +279,71 @@ def test_16_bit_images_are_refused_by_name(check):
 
 def test_no_masks_at_all_are_no_finding(check):
     assert check(("a", IMAGE), ("b", IMAGE)) == []
+
+
+READING = Reading(ValueMap(((0, 0), (255, 1)), 1), ("background", "foreground"), ())
+KEPT_IN_BASIC = {"key", "checks", "problems", "masks", "image_handling", "orientation"}
+
+
+def everything(samples, facts_table):
+    """The findings of all checks."""
+    return [
+        *checks.check(samples, facts_table, Options()),
+        *checks.check_masks(samples, facts_table, READING, Options()),
+        *checks.check_splits(samples, ["train"] * len(samples), []),
+    ]
+
+
+def test_every_code_of_the_tables_is_in_the_catalogue_and_has_its_level():
+    some = [*checks.CHECKS, *checks.MASK_CHECKS, *checks.SPLIT_CHECKS]
+    named = [code for check in some for code in check.codes]
+    assert len(set(named)) == len(named)
+    assert set(named) <= set(CODES)
+
+
+def test_checks_give_only_the_codes_that_the_table_says(check):
+    given = checks.Scanned(*scanned(*BAD), Options())
+    masked = checks.Masked(given.samples, given.facts, READING, Options())
+    seen = set()
+    for one, of in [(c, given) for c in checks.CHECKS] + [(c, masked) for c in checks.MASK_CHECKS]:
+        found = {finding.code for finding in one.findings(of)}
+        assert found <= set(one.codes) or not one.codes
+        seen |= found
+        for finding in one.findings(of):
+            assert finding.level == CODES[finding.code].level
+    assert len(seen) > 12
+
+
+BAD = [
+    {"masks": [mask({0: 64})], "metadata": ["XMP"], "deviation": [0.0], "image": "a.png"},
+    {"masks": [mask({255: 64})], "orientation": 3, "width": 90, "image": "a_old.png"},
+    {"masks": [mask({0: 64}), mask({0: 63, 255: 1}, 16, 4)], "image": "a_old.png"},
+    {"masks": [mask({0: 64}, 16, 16)], "image_handling": "encode", "image_reason": "palette"},
+    {"masks": [mask({0: 60, 255: 4}, 16, 4)], "image_format": "jpeg", "image_handling": "trim"},
+    *[{}] * 30,
+]
+
+
+def test_checks_say_nothing_of_what_was_not_looked_at():
+    rows = [{"group": "p", "labels": (str(number % 2),)} for number in range(40)]
+    samples, full = scanned(*(row | {"masks": [mask(None)]} for row in rows))
+    for kept in (KEPT_IN_BASIC, {"key", "checks", "problems", "masks"}):
+        nulls = [
+            full[name] if name in kept else pa.nulls(len(full), FACTS.field(name).type)
+            for name in FACTS.names
+        ]
+        found = everything(samples, pa.table(nulls, FACTS))
+        assert [finding.code for finding in found] == ["mask-mapped"]
+
+
+def test_checks_take_empty_tables_in_any_number_of_chunks():
+    for samples in (SAMPLES.empty_table(), pa.Table.from_batches([], SAMPLES)):
+        for table in (FACTS.empty_table(), pa.Table.from_batches([], FACTS)):
+            assert [finding.code for finding in everything(samples, table)] == ["mask-mapped"]
+
+
+def test_checks_say_the_same_of_a_table_in_many_chunks():
+    samples, table = scanned(*BAD)
+    pieces = pa.concat_tables([table.slice(at, 3) for at in range(0, len(table), 3)])
+    halves = pa.concat_tables([samples[:7], samples[7:]])
+    assert everything(halves, pieces) == everything(samples, table)

@@ -344,7 +344,8 @@ def test_scan_as_json_holds_the_findings_and_how_the_source_was_understood(run, 
     found = json.loads(text)
     assert found["samples"] == 4
     assert found["understood"] == "paired images/X with masks/X.png"
-    assert [finding["code"] for finding in found["findings"]] == ["png-crc"]
+    errors = [finding["code"] for finding in found["findings"] if finding["level"] == "error"]
+    assert errors == ["png-crc"]
     assert set(found["findings"][0]) == {"level", "code", "key", "path", "message", "fix"}
 
 
@@ -371,8 +372,8 @@ def shards(folder):
 
 def test_the_samples_that_scan_writes_build_the_same_records(run, tmp_path, monkeypatch):
     for number in range(3):
-        for name in ("cat", "dög, [big]"):
-            draw(tmp_path / f"set/{name}/images/{number}.png", number)
+        for place, name in enumerate(("cat", "dög, [big]")):
+            draw(tmp_path / f"set/{name}/images/{number}.png", 1 + number + 10 * place)
             draw_mask(tmp_path / f"set/{name}/masks/{number}.png")
     draw(tmp_path / "set/cat/images/bare.png")
     monkeypatch.chdir(tmp_path)

@@ -116,6 +116,9 @@ def trusted(data: bytes) -> np.ndarray:
 @pytest.mark.parametrize("name", sorted(SOUND.keys() - {"png text bomb"}))
 def test_decode_gives_pillows_pixels_and_examine_the_same_or_none(name):
     facts, pixels = image.examine(SOUND[name])
+    wanted = image.examine(SOUND[name], decoded=True)[1]
+    assert np.array_equal(wanted, image.decode(SOUND[name]))
+    assert wanted.flags.c_contiguous
     decoded = image.decode(SOUND[name])
     assert np.array_equal(decoded, trusted(SOUND[name]))
     assert decoded.dtype == np.uint8
@@ -128,7 +131,7 @@ def test_kept_kind_is_stored_as_it_is_and_its_header_alone_says_so(name):
     data, mode = KEPT[name]
     facts, _ = image.examine(data)
     assert (facts.mode, facts.handling, facts.reason, facts.bit_depth) == (mode, "keep", "", 8)
-    assert image.store(data, facts) == (data, name.split()[0], HEIGHT, WIDTH)
+    assert image.store(data, facts, keep="all") == (data, name.split()[0], HEIGHT, WIDTH)
     assert image.examine_header(data) == facts
 
 

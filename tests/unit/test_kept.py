@@ -130,3 +130,12 @@ def test_a_torn_draft_is_not_used(tmp_path, damage):
 def test_the_bytes_of_a_draft_are_on_disk_before_the_row_that_names_them(tmp_path):
     with running(tmp_path, [1, 2]):
         assert (tmp_path / "drafts-0000.bin").stat().st_size == 80
+
+
+def test_what_other_versions_have_found_is_scanned_anew(tmp_path):
+    store = KeptScan(tmp_path, RULE, {"pillow": "11"})
+    store.add([row(1)])
+    store.close()
+    assert len(KeptScan(tmp_path, RULE, {"pillow": "11"}).earlier()) == 1
+    assert len(KeptScan(tmp_path, RULE, {"pillow": "12"}).earlier()) == 0
+    assert len(KeptScan(tmp_path, RULE).earlier()) == 0

@@ -1,11 +1,13 @@
 """The options: every rule, and that the message states rule and value."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from segrecord.errors import UsageError
-from segrecord.options import GROUPS, SIDE_FILES, Options, split_name_rule
+from segrecord.options import GROUPS, Options
+from segrecord.splits import SIDE_FILES, fold_names, name_rule
 
 BAD = [
     ({"shards": 0}, "shards must be at least 1, got 0"),
@@ -29,6 +31,8 @@ BAD = [
     ({"split": "train=1.5"}, "the share of split train must be over 0 and at most 1, got '1.5'"),
     ({"split": "train=0.5,val=0.4"}, "the shares of split must add up to 1, got 0.9"),
     ({"split": "a=0.5,a=0.5"}, "split must name each split once, got 'a=0.5,a=0.5'"),
+    ({"split": "train=0.5,train2=0.5"}, "no split's name may begin with another's"),
+    ({"split": "test_hard=0.5,Test=0.5"}, "no split's name may begin with another's"),
     ({"split": "../up=1"}, "a split's name must be letters, digits and _, beginning with"),
     ({"split": "9=1"}, "a split's name must be letters, digits and _, beginning with"),
     ({"split": "image=1"}, "must not be how the file image-class begins (readers glob NAME*)"),
@@ -69,6 +73,31 @@ BAD = [
     ({"one_hot": True}, "one-hot masks need the schema raw, got 'deeplab'"),
     ({"workers": 0}, "workers must be at least 1, got 0"),
     ({"workers": False}, "workers must be at least 1, got False"),
+    ({"keep_columns": 5}, "keep-columns must be a text or a list of texts, got 5"),
+    (
+        {"keep_columns": ["age", 5]},
+        "keep-columns must be a text or a list of texts, got ['age', 5]",
+    ),
+    ({"label_column": 0}, "label-column must be a text, got 0"),
+    ({"root": True}, "root must be a path, got True"),
+    ({"facts": b"x"}, "facts must be a path, got b'x'"),
+    ({"one_hot": "no", "schema": "raw"}, "one-hot must be True or False, got 'no'"),
+    ({"overwrite": "no"}, "overwrite must be True or False, got 'no'"),
+    ({"folds": 1}, "folds must be an integer from 2 to 100, got 1"),
+    ({"folds": 5, "split": "a=1"}, "split and folds exclude each other, got 'both'"),
+    ({"extend": 5}, "extend must be a path, got 5"),
+    ({"exclude": 5}, "exclude must be a path, got 5"),
+    ({"ignore": 5}, "ignore must be a text or a list of texts, got 5"),
+    ({"ignore": "no-such"}, "there is no code 'no-such'"),
+    ({"ignore": "png-crc"}, "png-crc cannot be ignored"),
+    ({"error": "empty-mask,empty-mask"}, "error must name each code once"),
+    ({"ignore": "empty-mask", "error": "empty-mask"}, "empty-mask"),
+    ({"near_duplicates": "on"}, "near-duplicates must be one of group, warn, off, got 'on'"),
+    ({"keep_duplicates": "none"}, "keep-duplicates must be one of all, one, got 'none'"),
+    ({"keep_metadata": 1}, "keep-metadata must be True or False, got 1"),
+    ({"keep_profile": "yes"}, "keep-profile must be True or False, got 'yes'"),
+    ({"pseudonymize": 5}, "pseudonymize must be a path, got 5"),
+    ({"crosswalk": "x.csv"}, "crosswalk needs pseudonymize, got 'x.csv'"),
     ({"keep_columns": "age,age"}, "keep-columns must name each column once, got 'age,age'"),
     ({"checks": "none", "mask_map": "0=a"}, "mask-map reads pixels, which checks none leaves"),
     ({"checks": "none", "mask_threshold": 9}, "mask-threshold reads pixels, which checks none"),
@@ -87,8 +116,8 @@ def test_a_bad_value_is_refused_with_rule_and_value(flat, message):
 
 
 def test_every_option_with_a_rule_has_a_bad_value_above():
-    free = {"root", "metadata", "image_column", "mask_column", "label_column", "group_column"}
-    free |= {"split_column", "key_column", "classes", "rest_class", "facts", "overwrite"}
+    free = {"metadata", "image_column", "mask_column", "group_column"}
+    free |= {"split_column", "key_column", "classes", "rest_class"}
     names = {option.name for kind in GROUPS.values() for option in dataclasses.fields(kind)}
     assert names - free == {name for flat, _ in BAD for name in flat}
 
@@ -112,6 +141,20 @@ def test_texts_and_python_values_mean_the_same():
     )
     assert by_text == by_value
     assert by_text.pixels.size == (4, 6)
+
+
+@pytest.mark.parametrize(("folds", "last"), [(2, "fold1"), (10, "fold9"), (11, "fold10")])
+def test_no_fold_begins_with_the_name_of_another(folds, last):
+    names = fold_names(folds)
+    assert len(names) == folds
+    assert names[-1] == last
+    assert Options.of(folds=folds).plan.shares == tuple((name, 1 / folds) for name in names)
+    assert Options.of(split=[(name, 1 / folds) for name in names]).plan.split  # which are refused
+
+
+def test_paths_may_be_texts_or_path_objects():
+    places = {"root": "a/b", "metadata": "c.csv", "classes": "d.json", "facts": "e.arrow"}
+    assert Options.of(**places) == Options.of(**{k: Path(v) for k, v in places.items()})
 
 
 @pytest.mark.parametrize(
@@ -139,5 +182,5 @@ def test_options_are_frozen():
 
 def test_the_usual_split_names_are_free():
     for name in ("train", "val", "test", "validation", "fold_1", "holdout"):
-        assert split_name_rule(name) == ""
-    assert all(split_name_rule(name.split("_")[0].split("-")[0]) for name in SIDE_FILES)
+        assert name_rule(name) == ""
+    assert all(name_rule(name.split("_")[0].split("-")[0]) for name in SIDE_FILES)

@@ -10,10 +10,8 @@ from make import samples_of
 from segrecord.errors import UsageError
 from segrecord.options import PlanOptions
 from segrecord.planning import plan
+from segrecord.planning.joined import join
 from segrecord.planning.order import order, ranks
-from segrecord.planning.split import assign
-
-SHARES = (("train", 0.8), ("val", 0.1), ("test", 0.1))
 
 
 def planned(count=20, *, labels=None, groups=None, splits=None, sizes=None, **options):
@@ -28,9 +26,11 @@ def planned(count=20, *, labels=None, groups=None, splits=None, sizes=None, **op
         )
         for number in range(count)
     ]
-    samples = samples_of(rows)
+    samples, chosen = samples_of(rows), PlanOptions(**options)
+    joined = join(samples["group"], np.arange(count))
+    names = plan.splits(samples, joined, chosen)
     bytes_of = np.array(sizes or [10] * count, np.int64)
-    return plan.make(samples, bytes_of, PlanOptions(**options)).to_pydict()
+    return plan.make(samples, names, bytes_of, chosen).to_pydict()
 
 
 def lengths(table):
@@ -121,59 +121,58 @@ def test_a_fixed_split_that_cannot_name_a_file_is_refused(name):
         planned(2, splits=[name, name])
 
 
-def test_a_split_that_would_come_out_empty_is_refused():
-    with pytest.raises(UsageError, match="split test, val would get none of the 5 samples"):
-        planned(5, split="train=0.9,val=0.09,test=0.01")
+@pytest.mark.parametrize("names", [["test", "test_hard"], ["Train2", "train"], ["Hold", "hold"]])
+def test_fixed_splits_that_one_pattern_or_file_name_would_mix_are_refused(names):
+    with pytest.raises(UsageError, match="no split's name may begin with another's"):
+        planned(2, splits=names)
 
 
-def test_every_class_is_shared_out_to_within_one_sample():
-    strata = ["a"] * 103 + ["b"] * 11 + ["c"] * 5
-    result = assign(strata, [None] * len(strata), list(range(len(strata))), SHARES)
-    for name, share in SHARES:
-        for stratum, total in Counter(strata).items():
-            got = sum(s == name and t == stratum for s, t in zip(result, strata, strict=True))
-            assert abs(got - share * total) < 1
+def test_folds_are_equal_splits():
+    table = planned(20, folds=4, shards=1)
+    assert Counter(table["split"]) == {f"fold{number}": 5 for number in range(4)}
 
 
-def test_rounding_does_not_add_up_over_many_small_classes():
-    strata = [f"class {number // 3}" for number in range(300)]
-    result = Counter(assign(strata, [None] * 300, list(range(300)), SHARES))
-    assert abs(result["train"] - 240) <= 1
-    assert abs(result["val"] - 30) <= 1
+def test_classes_and_missing_masks_are_kept_in_proportion():
+    rows = [
+        (
+            f"{number:02}",
+            f"{number}.png",
+            (f"{number}m.png",) * (number % 4 > 0),
+            ("ab"[number % 2],),
+        )
+        for number in range(80)
+    ]
+    samples = samples_of(rows)
+    names = plan.splits(samples, np.arange(80), PlanOptions(split="train=0.75,test=0.25"))
+    counted = Counter(
+        (name, row["labels"][0], bool(row["mask"]))
+        for name, row in zip(names, samples.to_pylist(), strict=True)
+    )
+    assert counted["test", "a", True] + counted["test", "b", True] == 15
+    assert counted["test", "a", False] + counted["test", "b", False] == 5
+    assert counted["test", "a", True] + counted["test", "a", False] == 10
 
 
-def test_shares_that_miss_1_by_a_rounding_leave_no_sample_over():
-    from segrecord.planning import split as module
-
-    total = 9_000_000
-    shares = module._adding_up((("train", 0.3333331), ("val", 0.3333331), ("test", 0.3333331)))
-    counts = module._counts(total, shares, dict.fromkeys(("train", "val", "test"), 0.0))
-    assert sum(counts.values()) == total
+def test_joined_samples_are_not_divided():
+    samples = samples_of([(f"{number:02}", f"{number}.png") for number in range(40)])
+    copies = np.arange(40) // 4
+    names = plan.splits(samples, copies, PlanOptions(split="train=0.5,test=0.5"))
+    assert all(len(set(names[4 * n : 4 * n + 4])) == 1 for n in range(10))
 
 
-def test_groups_are_never_divided():
-    groups = [f"patient {number // 3}" if number % 5 else None for number in range(90)]
-    strata = [f"{number % 3}" for number in range(90)]
-    result = assign(strata, groups, list(range(90)), SHARES)
-    homes = {}
-    for group, name in zip(groups, result, strict=True):
-        if group is not None:
-            assert homes.setdefault(group, name) == name
-    assert set(result) == {"train", "val", "test"}
+def test_groups_and_copies_are_joined_through_each_other():
+    rows = [(f"{n}", f"{n}.png", (), (), group) for n, group in enumerate("aabbc")]
+    samples = samples_of([*rows, ("x", "x.png"), ("y", "y.png")])
+    copies = np.array([0, 1, 1, 2, 3, 3, 4])
+    assert join(samples["group"], copies).tolist() == [0, 0, 0, 0, 1, 1, 2]
 
 
-def test_the_largest_group_goes_to_the_largest_split_whatever_their_order():
-    groups = ["big"] * 10 + [f"small {number}" for number in range(5)] * 2
-    for shares in (SHARES, SHARES[::-1]):
-        result = assign(["a"] * 20, groups, list(range(20)), shares)
-        assert result[0] == "train"
-
-
-def test_groups_of_one_are_shared_out_as_exactly_as_no_groups():
-    strata = [f"class {number % 7}" for number in range(60)]
-    order_ = list(range(60))
-    alone = assign(strata, [None] * 60, order_, SHARES)
-    assert assign(strata, [f"p{number}" for number in range(60)], order_, SHARES) == alone
+def test_settled_splits_stay_and_the_others_fill_up():
+    samples = samples_of([(f"{number}", f"{number}.png") for number in range(10)])
+    settled = ["test"] * 5 + [None] * 5
+    chosen = PlanOptions(split="train=0.5,test=0.5")
+    names = plan.splits(samples, np.arange(10), chosen, settled)
+    assert names == ["test"] * 5 + ["train"] * 5
 
 
 def test_a_shuffle_by_another_seed_is_another_one():

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +46,10 @@ def segrecord(line, folder):
 
 def draw(image, number, size=(24, 32)):
     image.parent.mkdir(parents=True, exist_ok=True)
-    y, x = np.mgrid[: size[0], : size[1]]
-    pixels = np.stack([x * 5 + number * 7, y * 7 + number, x + y + number * 3], 2) % 256
-    Image.fromarray(pixels.astype(np.uint8)).save(image)
+    # Clouds, other ones for every path: no picture is nearly another.
+    seed = zlib.crc32(f"{image.parent.name}/{image.name} {number}".encode())
+    clouds = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
+    Image.fromarray(clouds).resize(size[::-1], Image.Resampling.BICUBIC).save(image)
 
 
 def draw_mask(mask, size=(24, 32), *, smooth=False):
@@ -120,6 +122,7 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     for some in (draw_lesions, draw_xrays, draw_class_folders, draw_ham, draw_isic, draw_smooth):
         some(folder)
+    (folder / "secret.key").write_bytes(bytes(range(32)))
     return folder
 
 

@@ -19,8 +19,9 @@ from make import (
     saved,
     source,
 )
+from segrecord.building import assemble
 from segrecord.engines import EngineFailure, InlineEngine
-from segrecord.errors import DataError
+from segrecord.errors import DataError, UsageError
 from segrecord.pipeline import scanning, writing
 from segrecord.pixels import png
 from segrecord.quality import facts
@@ -54,9 +55,9 @@ def examined(monkeypatch):
     calls = []
     examine = scanning_rows.image.examine
 
-    def counted(data):
+    def counted(data, **wanted):
         calls.append(data)
-        return examine(data)
+        return examine(data, **wanted)
 
     monkeypatch.setattr(scanning_rows.image, "examine", counted)
     return calls
@@ -368,3 +369,34 @@ def test_a_header_longer_than_the_first_piece_is_read_whole(tmp_path):
 
 def test_all_columns_are_those_of_the_schema(samples, tmp_path):
     assert scan(samples, tmp_path / "scan").schema.equals(KEPT)
+
+
+@pytest.fixture
+def newer(monkeypatch):
+    """Makes it look as if another Pillow were installed from now on."""
+    versions = assemble.versions()
+    return lambda: monkeypatch.setattr(assemble, "versions", lambda: versions | {"pillow": "99"})
+
+
+@pytest.mark.usefixtures("inline")
+def test_facts_that_other_versions_have_found_are_not_trusted(tmp_path, examined, newer):
+    root, path = source(tmp_path / "src", 2), tmp_path / "facts.arrow"
+    segrecord.scan(root, facts_file=path)
+    examined.clear()
+    segrecord.scan(root, facts_file=path)
+    assert examined == []
+    newer()
+    with pytest.raises(UsageError, match="no facts file of this version"):
+        segrecord.scan(root, facts=path)
+    segrecord.scan(root, facts_file=path)
+    assert len(examined) == 2
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_build_in_place_of_one_by_other_versions_reads_all_anew(tmp_path, examined, newer):
+    root = source(tmp_path / "src", 2)
+    segrecord.build(root, tmp_path / "out")
+    examined.clear()
+    newer()
+    segrecord.build(root, tmp_path / "out", overwrite=True)
+    assert len(examined) == 2

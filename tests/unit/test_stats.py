@@ -1,109 +1,22 @@
-"""`stats`: the numbers of a dataset, and the statement whether its classes are well mixed."""
+"""`stats`: the numbers of a dataset, by its manifest, index and facts."""
 
 import json
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from rich.console import Console
-from tests import datasets
 
-from segrecord.errors import RecordError
-from segrecord.reading.stats import (
-    mixing_of,
-    residuals,
-    shuffle_limit,
-    stats,
-    to_json,
-)
+import datasets
+import folds
+import make
+import segrecord
+from segrecord.errors import RecordError, UsageError
+from segrecord.reading.stats import balanced, stats, to_json
+from segrecord.records import manifest as manifests
 from segrecord.reporting.printed import print_stats
-
-
-def table_of(labels, shards):
-    """Records of each class in each shard, where labels are dealt out to shards in their order."""
-    return {
-        f"shard {number}": {name: int((part == name).sum()) for name in np.unique(labels)}
-        for number, part in enumerate(np.array_split(labels, shards))
-    }
-
-
-def test_residuals_are_those_reckoned_by_hand():
-    found, usable = residuals(np.array([[30, 20], [20, 30]]))
-    # expected 25 in each cell; (30 - 25) / sqrt(25 * 0.5 * 0.5)
-    assert np.allclose(found, [[2, -2], [-2, 2]])
-    assert usable.all()
-    found, usable = residuals(np.array([[8, 2], [30, 60]]))
-    # expected 10 * 38 / 100 = 3.8: too few; 90 * 62 / 100 = 55.8
-    assert usable.tolist() == [[False, True], [True, True]]
-    assert math.isclose(found[1, 1], (60 - 55.8) / math.sqrt(55.8 * 0.1 * 0.38))
-
-
-def test_the_limit_is_the_normal_quantile_shared_by_the_cells():
-    assert round(shuffle_limit(1), 2) == 2.58
-    assert round(shuffle_limit(100), 2) == 3.89
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_a_random_shuffle_is_called_well_mixed(seed):
-    labels = np.repeat(["nevus", "melanoma", "keratosis"], [1200, 400, 400])
-    np.random.default_rng(seed).shuffle(labels)
-    mixing = mixing_of(table_of(labels, 10))
-    assert mixing.mixed is True
-    assert mixing.residual < mixing.limit
-    assert mixing.sentence == (
-        f"classes are well mixed over shards: largest residual {mixing.residual:.1f}, "
-        f"a random shuffle stays below {mixing.limit:.1f}"
-    )
-
-
-def test_false_alarms_on_random_shuffles_are_as_rare_as_stated():
-    labels = np.repeat(["a", "b", "c"], [600, 200, 200])
-    rng = np.random.default_rng(7)
-    alarms = sum(
-        mixing_of(table_of(rng.permutation(labels), 10)).mixed is False for _ in range(200)
-    )
-    assert alarms <= 6  # 1 % are 2
-
-
-def test_sorted_classes_are_called_not_mixed_and_the_cell_is_named():
-    labels = np.repeat(["cat", "dog"], [500, 500])
-    mixing = mixing_of(table_of(labels, 10))
-    assert mixing.mixed is False
-    assert mixing.residual > 10
-    assert mixing.sentence.startswith("classes are NOT well mixed over shards: largest residual")
-    assert f"({mixing.class_name!r} in {mixing.shard})" in mixing.sentence
-
-
-def test_a_slightly_sorted_table_is_called_not_mixed_too():
-    labels = np.repeat(["cat", "dog"], [500, 500])
-    rng = np.random.default_rng(0)
-    rng.shuffle(labels[:300])  # dogs all at the end
-    assert mixing_of(table_of(labels, 10)).mixed is False
-
-
-def test_cells_with_few_expected_records_are_left_out_and_it_is_said():
-    counts = {"a": {"common": 96, "rare": 4}, "b": {"common": 100, "rare": 0}}
-    mixing = mixing_of(counts)
-    assert mixing.left_out == 2
-    assert mixing.sentence.endswith("(2 cells with under 5 expected records left out)")
-    assert mixing.mixed is True
-
-
-@pytest.mark.parametrize(
-    ("counts", "sentence"),
-    [
-        ({"a": {"x": 9}, "b": {"x": 9}}, "there is only one class: nothing to mix"),
-        ({"a": {"x": 9, "y": 9}}, "there is only one shard: nothing to mix"),
-        ({"a": {}, "b": {}}, "the records have no classes"),
-        (
-            {"a": {"x": 1, "y": 2}, "b": {"x": 2, "y": 1}},
-            "too few records in a shard to say whether the classes are mixed",
-        ),
-    ],
-)
-def test_where_nothing_can_be_said_that_is_said(counts, sentence):
-    mixing = mixing_of(counts)
-    assert (mixing.mixed, mixing.sentence) == (None, sentence)
+from segrecord.tables import FACTS
 
 
 def test_the_numbers_are_those_of_the_records(tmp_path):
@@ -139,7 +52,8 @@ def test_mask_coverage_is_that_of_the_masks(tmp_path):
 
 def test_without_masks_and_classes_there_is_nothing_to_say_of_them(tmp_path):
     found = stats(datasets.make(tmp_path / "set", masks=False, labelled=False))
-    assert found.masks == (0, 9, None, {}, None)
+    assert found.masks == (0, 9, None, {}, None, {}, {})
+    assert (found.training.class_weights, found.training.mask_weights) == ({}, {})
     assert found.splits[0].mixing.sentence == "the records have no classes"
 
 
@@ -150,15 +64,231 @@ def test_unchecked_masks_have_no_coverage(tmp_path):
     datasets.edit_manifest(
         folder, lambda content: content["masks"].update(checked=False, classes=[])
     )
-    assert stats(folder).masks == (7, 2, None, {}, None)
+    found = stats(folder)
+    assert found.masks == (7, 2, None, {}, None, {}, {})
+    assert found.training.mask_weights == {}
+    assert "mask pixels: unchecked" in printed(found)
+
+
+def facts_of(numbers, **changed):
+    """Facts of these samples (`datasets.sample`), as a full scan finds them."""
+    rows = []
+    for number in numbers:
+        made = datasets.sample(number)
+        flat = made.image.reshape(-1, 3)
+        row = {"key": made.key, "checks": "full", "problems": []}
+        row |= {"height": made.image.shape[0], "width": made.image.shape[1]}
+        row |= {"mean": flat.mean(axis=0), "deviation": flat.std(axis=0)}
+        rows.append(row | changed)
+    return pa.Table.from_pylist(rows, FACTS)
+
+
+def write_facts(folder, table):
+    with pa.ipc.new_file(str(folder / manifests.FACTS_FILE), table.schema) as writer:
+        writer.write_table(table, max_chunksize=4)
+
+
+def assert_levels(levels, images):
+    """The levels are those of all pixels (H, W) or (H, W, C) of these images."""
+    channels = max(image.ndim for image in images) == 3
+    images = [
+        np.repeat(image[..., None], 3, axis=2) if channels and image.ndim == 2 else image
+        for image in images
+    ]
+    flat = np.concatenate([image.reshape(-1, 3 if channels else 1) for image in images])
+    assert (levels.images, levels.pixels) == (len(images), len(flat))
+    assert np.allclose(levels.mean, flat.mean(axis=0), atol=1e-4)
+    assert np.allclose(levels.deviation, flat.std(axis=0), atol=1e-4)
+    assert np.allclose(levels.unit_mean, (flat / 255).mean(axis=0), atol=1e-6)
+    assert np.allclose(levels.unit_deviation, (flat / 255).std(axis=0), atol=1e-6)
+
+
+def test_levels_are_those_of_all_pixels_whatever_the_order_of_the_facts(tmp_path):
+    folder = datasets.make(tmp_path / "set")
+    write_facts(folder, facts_of([8, 3, 20, 0, 7, 5, 1, 6, 2, 4]))  # 20 was left out of it
+    found = stats(folder)
+    images = [datasets.sample(number).image for number in range(9)]
+    assert_levels(found.splits[0].levels, images[:7])
+    assert_levels(found.splits[1].levels, images[7:])
+    assert (found.training.part, found.training.levels) == ("split train", found.splits[0].levels)
+    assert found.levels_of == "the stored images"
+
+
+@pytest.mark.parametrize("checks", ["full", "basic"])
+def test_levels_of_a_build_are_those_of_its_images_grey_ones_as_three_channels(
+    tmp_path, inline, checks
+):
+    channels = [1, 3, 3, 1, 3]
+    images = [make.picture(number, 8 + number, 6, count) for number, count in enumerate(channels)]
+    for number, image in enumerate(images):
+        make.put(tmp_path / "src" / "ab"[number % 2] / f"{number}.png", make.encoded(image))
+    built = segrecord.build(str(tmp_path / "src"), tmp_path / "out", checks=checks, shards=1)
+    found = stats(built.path)
+    if checks == "full":
+        assert_levels(found.training.levels, images)
+    else:
+        assert found.training.levels is found.splits[0].levels is None
+        assert found.levels_of == "the build did not measure them: --checks full does"
+
+
+def test_levels_of_grey_images_have_one_channel(tmp_path, inline):
+    images = [make.picture(number, channels=1) for number in range(3)]
+    for number, image in enumerate(images):
+        make.put(tmp_path / "src" / "a" / f"{number}.png", make.encoded(image))
+    built = segrecord.build(str(tmp_path / "src"), tmp_path / "out", shards=1)
+    assert_levels(stats(built.path).training.levels, images)
+
+
+def test_it_is_said_that_levels_were_measured_before_resizing(tmp_path):
+    folder = datasets.make(tmp_path / "set", size="16x12")
+    write_facts(folder, facts_of(range(9)))
+    found = stats(folder)
+    assert found.levels_of == "the images before resizing to 16 x 12"
+    assert "measured on the images before resizing to 16 x 12" in printed(found)
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (None, "there is no facts.arrow that holds them"),
+        (facts_of(range(8)), "facts.arrow lacks 1 of the records"),
+        (facts_of(range(9), mean=None), "the build did not measure them: --checks full does"),
+        (facts_of(range(9), deviation=[]), "the build did not measure them: --checks full does"),
+        (facts_of(range(9)).drop_columns("mean"), "there is no facts.arrow that holds them"),
+        (
+            facts_of(range(9)).drop_columns("width").append_column("width", pa.array(["7"] * 9)),
+            "there is no facts.arrow that holds them",
+        ),
+        (
+            facts_of(range(9)).append_column("width", pa.array([7] * 9, pa.int32())),
+            "there is no facts.arrow that holds them",
+        ),
+    ],
+)
+def test_levels_that_are_not_known_are_none_and_it_is_said_why(tmp_path, facts, reason):
+    folder = datasets.make(tmp_path / "set")
+    if facts is not None:
+        write_facts(folder, facts)
+    found = stats(folder)
+    assert found.training.levels is None
+    assert [split.levels for split in found.splits] == [None, None]
+    assert found.levels_of == reason
+    assert f"channel levels: unknown, {reason}" in printed(found)
+
+
+def test_damaged_facts_are_an_error(tmp_path):
+    folder = datasets.make(tmp_path / "set")
+    (folder / "facts.arrow").write_bytes(b"ARROW1\0\0 noise")
+    with pytest.raises(RecordError, match=r"facts\.arrow: is no sound Arrow file"):
+        stats(folder)
+
+
+def test_a_dataset_without_records_has_no_levels(tmp_path):
+    found = stats(datasets.make(tmp_path / "set", {"train": (0,)}))
+    assert found.levels_of == "there are no records"
+    assert found.training.class_weights == {"cat": None, "dog": None}
+    assert "there are no records" in printed(found)
+
+
+def test_a_split_without_records_has_no_levels_and_the_others_have(tmp_path):
+    folder = datasets.make(tmp_path / "set", {"train": (0,), "val": (3,)})
+    write_facts(folder, facts_of(range(3)))
+    found = stats(folder)
+    assert found.training.levels is None
+    assert_levels(found.splits[1].levels, [datasets.sample(number).image for number in range(3)])
+    assert "split train" not in printed(found).partition("measured on")[0]
+
+
+def test_weights_are_those_of_scikit_learn():
+    weights = pytest.importorskip("sklearn.utils.class_weight")
+    labels = np.repeat([0, 1, 2], [70, 25, 5])
+    expected = weights.compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    found = balanced({"a": 70, "none": 0, "b": 25, "c": 5})
+    assert found.pop("none") is None
+    assert list(found.values()) == expected.tolist()
+
+
+def test_weights_are_of_the_training_split_alone(tmp_path):
+    found = stats(datasets.make(tmp_path / "set")).training
+    made = [datasets.sample(number) for number in range(7)]
+    dogs = sum(one.label for one in made)
+    assert found.class_weights == {"cat": 7 / (2 * (7 - dogs)), "dog": 7 / (2 * dogs)}
+    flat = np.concatenate([one.mask.ravel() for one in made if one.mask is not None])
+    counts = np.bincount(flat[flat < 255], minlength=3)
+    assert list(found.mask_weights) == list(datasets.MASK_CLASSES)
+    assert np.allclose(list(found.mask_weights.values()), counts.sum() / (3 * counts))
+
+
+def test_without_a_split_train_all_records_are_taken_and_it_is_said(tmp_path):
+    folder = datasets.make(tmp_path / "set", {"left": (4,), "right": (3,)})
+    found = stats(folder)
+    assert found.training.part == "all records"
+    assert found.training.class_weights == {"cat": 7 / 8, "dog": 7 / 6}
+    assert "weights of all records" in printed(found)
+
+
+def test_a_folds_training_part_is_all_the_other_folds(tmp_path):
+    folder = folds.make(tmp_path / "set", (5, 4, 6))
+    write_facts(folder, facts_of(range(15)))
+    assert stats(folder).training.part == "all records"
+    found = stats(folder, fold=1).training
+    others = [datasets.sample(number) for number in (*range(5), *range(9, 15))]
+    assert found.part == "fold 1, train"
+    assert_levels(found.levels, [one.image for one in others])
+    dogs = sum(one.label for one in others)
+    assert found.class_weights == {"cat": 11 / (2 * (11 - dogs)), "dog": 11 / (2 * dogs)}
+    lesion = sum(int((one.mask == 1).sum()) for one in others if one.mask is not None)
+    known = sum(int((one.mask < 255).sum()) for one in others if one.mask is not None)
+    assert math.isclose(found.mask_weights["lesion"], known / (3 * lesion))
+    with pytest.raises(UsageError, match="fold must be from 0 to 2"):
+        stats(folder, fold=3)
+    with pytest.raises(UsageError, match="has no folds"):
+        stats(datasets.make(tmp_path / "plain"), fold=0)
+
+
+def assert_coverage(found, masks, number):
+    shares = [float((mask == number).mean()) for mask in masks]
+    assert found.masks == sum(share > 0 for share in shares)
+    assert np.allclose(
+        found.share, (min(shares), np.median(shares), np.mean(shares), max(shares)), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("rows", [100, 2])
+def test_coverage_of_each_class_is_that_of_the_masks_by_label_too(tmp_path, rows):
+    folder = datasets.make(tmp_path / "set")
+    with pa.ipc.new_file(str(tmp_path / "index"), datasets.read_index(folder).schema) as writer:
+        writer.write_table(datasets.read_index(folder), max_chunksize=rows)
+    (tmp_path / "index").replace(folder / "records.arrow")
+    found = stats(folder).masks
+    made = [one for one in map(datasets.sample, range(9)) if one.mask is not None]
+    for number, name in enumerate(datasets.MASK_CLASSES):
+        assert_coverage(found.coverage[name], [one.mask for one in made], number)
+        for label, label_id in datasets.CLASSES.items():
+            own = [one.mask for one in made if one.label == label_id]
+            assert_coverage(found.by_label[label][name], own, number)
+
+
+def test_a_class_without_masks_has_no_coverage_and_short_lists_are_zeros(tmp_path):
+    folder = datasets.make(tmp_path / "set", {"train": (2,)})
+    for row in range(2):
+        datasets.edit_index(folder, row, label=0, mask_pixels=[30], ignore_pixels=0)
+    found = stats(folder).masks
+    assert list(found.by_label) == ["cat"]
+    assert found.classes == {"background": 60, "lesion": 0, "hair": 0}
+    assert found.coverage["lesion"] == (0, (0, 0, 0, 0))
 
 
 def test_json_holds_plain_values_only(tmp_path):
-    found = stats(datasets.make(tmp_path / "set"))
+    folder = datasets.make(tmp_path / "set")
+    write_facts(folder, facts_of(range(9)))
+    found = stats(folder)
     content = json.loads(json.dumps(to_json(found), allow_nan=False))
     assert content == to_json(found)
     assert content["splits"][0]["mixing"]["mixed"] is None
     assert content["masks"]["foreground"]["max"] == found.masks.foreground.max
+    assert content["training"]["levels"]["mean"] == list(found.training.levels.mean)
+    assert content["masks"]["by_label"]["dog"]["hair"]["share"]["max"] > 0
 
 
 def test_a_damaged_index_is_an_error(tmp_path):
@@ -195,3 +325,34 @@ def test_many_classes_are_printed_a_line_each(tmp_path):
     text = printed(found._replace(splits=(split,)))
     assert max(map(len, text.splitlines())) <= 80
     assert all(name in text for name in classes)
+
+
+def test_levels_weights_and_coverage_are_printed_in_80_columns(tmp_path):
+    folder = datasets.make(tmp_path / "set")
+    write_facts(folder, facts_of(range(9)))
+    found = stats(folder)
+    text = printed(found)
+    assert max(map(len, text.splitlines())) <= 80
+    levels = found.training.levels
+    for number in (*levels.mean, *levels.deviation):
+        assert f"{number:.2f}" in text
+    for number in (*levels.unit_mean, *levels.unit_deviation):
+        assert f"{number:.4f}" in text
+    for weights in (found.training.class_weights, found.training.mask_weights):
+        for name, weight in weights.items():
+            assert any(line.split()[1:] == [name, f"{weight:.4f}"] for line in text.splitlines())
+    hair = found.masks.by_label["dog"]["hair"]
+    told = ["dog", "hair", str(hair.masks), *(f"{share:.1%}" for share in hair.share)]
+    assert told in [line.split() for line in text.splitlines()]
+
+
+def test_long_tables_are_cut_and_it_is_said(tmp_path):
+    found = stats(datasets.make(tmp_path / "set"))
+    weights = {f"a class of a rather long name, number {n} [b]": 1.5 for n in range(33)}
+    weights["absent"] = None
+    training = found.training._replace(class_weights=weights, mask_weights={})
+    text = printed(found._replace(training=training))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "number 29 [b]" in text
+    assert "number 30 [b]" not in text
+    assert "(4 more rows are not shown: --json has them)" in text

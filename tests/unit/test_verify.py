@@ -335,7 +335,7 @@ def test_unchecked_masks_are_compared_byte_by_byte(tmp_path):
     )
     assert compared(folder, samples) == []
     path = tmp_path / "source" / "000_mask.png"
-    path.write_bytes(path.read_bytes() + b"\0")
+    path.write_bytes(png.encode(np.zeros((5, 4), np.uint8)))
     (found,) = compared(folder, samples)
     assert "the mask's bytes are not those of" in found
 

@@ -62,7 +62,12 @@ def versions() -> dict[str, str]:
     }
 
 
-_PLACES = {"source": ("root", "classes"), "checks": ("facts", "on_error")}
+_PLACES = {
+    "source": ("root", "classes"),
+    "checks": ("facts", "on_error"),
+    "plan": ("extend", "exclude"),
+    "records": ("pseudonymize", "crosswalk"),
+}
 """Options that say where things lie, or what to do: they change no byte of a record by
 themselves, and a path has no place in an output."""
 
@@ -78,7 +83,8 @@ def told_options(options: Options) -> dict[str, dict[str, Any]]:
         for group in ("source", "pixels", "checks", "plan", "records")
     }
     if options.source.metadata is not None:  # by name, so that `verify --source` can look for it
-        told["source"]["metadata"] = PurePath(options.source.metadata).name
+        hidden = options.records.pseudonymize is not None  # a table's name may tell the hospital
+        told["source"]["metadata"] = "" if hidden else PurePath(options.source.metadata).name
     return told
 
 

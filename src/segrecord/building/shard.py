@@ -24,6 +24,7 @@ from segrecord.errors import PixelError
 from segrecord.options import IGNORE
 from segrecord.pixels import image, mask
 from segrecord.pixels.load import load
+from segrecord.pixels.strip import stripped
 from segrecord.records import example, schemas, tfrecord
 
 
@@ -71,6 +72,15 @@ class ShardRules(NamedTuple):
     """Height and width to resize to."""
     mark: str
     """What a later run has to find in the sidecar to keep the shard."""
+    keep_metadata: bool
+    """Whether files that are stored as they are keep what they hold beside pixels."""
+    keep_profile: bool
+    """Whether such images keep their colour profile, if nothing else."""
+
+    @property
+    def keep(self) -> image.Keep:
+        """As `image.store` takes it."""
+        return "all" if self.keep_metadata else "profile" if self.keep_profile else "nothing"
 
 
 class ShardTask(NamedTuple):
@@ -244,7 +254,7 @@ class _Image(NamedTuple):
 def _image(data: bytes, facts: image.ImageFacts, rules: ShardRules) -> _Image:
     size = rules.size if rules.size != (facts.height, facts.width) else None
     if rules.layout.schema != "raw":
-        stored, form, height, width = image.store(data, facts, size)
+        stored, form, height, width = image.store(data, facts, size, keep=rules.keep)
         return _Image(stored, form, height, width, 3)
     pixels = image.decode(data) if size is None else image.resize(image.decode(data), *size)
     channels = 1 if pixels.ndim == 2 else 3  # noqa: PLR2004 - height and width
@@ -279,18 +289,29 @@ def _mask(row: ShardRow, rules: ShardRules, height: int, width: int) -> Mask:
         return Mask(_missing(rules, height, width), present=False, pixels=None)
     if rules.map is None:
         copied = _read(row, row.masks[0], None, row.mask_bytes[0])
+        if not rules.keep_metadata:
+            copied = _guard(row, row.masks[0], _bare_mask, copied)
         return Mask(copied, present=True, pixels=None)
+    files = [
+        _read(row, path, sha256, None)
+        for path, sha256 in zip(row.masks, row.mask_sha256s, strict=True)
+    ]
     if row.draft is not None:
         drafted = _drafted(row.draft)
         if drafted is not None:
             return Mask(drafted, present=True, pixels=dict(row.draft.pixels))
     lut = rules.map.lut()
     parts = []
-    for path, sha256 in zip(row.masks, row.mask_sha256s, strict=True):
-        plane = _guard(row, path, mask.read, _read(row, path, sha256, None))
+    for path, data in zip(row.masks, files, strict=True):
+        plane = _guard(row, path, mask.read, data)
         parts.append(rules.map.apply(plane, lut))
     ids = mask.fit(mask.paint(parts, rules.map.clear), height, width)
     return Mask(_stored_mask(ids, rules), present=True, pixels=mask.count_ids(ids))
+
+
+def _bare_mask(copied: bytes) -> bytes:
+    """A mask that is copied unread, always a PNG, without its metadata."""
+    return stripped(copied, "png", profile=False)
 
 
 def _drafted(draft: DraftRef) -> bytes | None:

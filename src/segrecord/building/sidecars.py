@@ -24,6 +24,9 @@ QUARANTINE_FILE = "quarantine.csv"
 README_FILE = "README.md"
 MAPPING_FILE = "class_mapping.json"
 
+LEFT_OUT = frozenset({"duplicate-dropped", "excluded"})
+"""Findings of samples that were left out although no error says so."""
+
 INDEX_BATCH = 1_000_000
 """Rows a record batch: a batch a shard made a 10-million-row index 725 MB to open (measured)."""
 
@@ -66,7 +69,7 @@ def quarantine_csv(findings: Iterable[Finding], left_out: set[str]) -> bytes:
     rows = (
         (found.key, found.path, found.code, found.message, found.fix)
         for found in findings
-        if found.level == "error" and found.key in left_out
+        if found.key in left_out and (found.level == "error" or found.code in LEFT_OUT)
     )
     return _csv(["key", "path", "code", "message", "fix"], rows)
 

@@ -3,8 +3,9 @@
 source -> samples -> facts -> findings -> plan -> shards -> read back -> committed
 """
 
+from segrecord.pipeline.judging import Scan
 from segrecord.pipeline.monitor import Monitor, Silent
-from segrecord.pipeline.scanning import Scan, scan
+from segrecord.pipeline.scanning import scan
 from segrecord.pipeline.verifying import verify
 from segrecord.pipeline.writing import Built, build
 

@@ -2,55 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from segrecord.building import sidecars
+from segrecord.building import assemble
 from segrecord.engines import Engine, LocalEngine
-from segrecord.errors import Finding, OutputError, UsageError
 from segrecord.options import Options
+from segrecord.pipeline import excluding, known, pseudonyms
+from segrecord.pipeline.judging import Judge, Scan
 from segrecord.pipeline.monitor import Monitor, Silent
-from segrecord.planning import classes as classing
-from segrecord.quality import checks, facts, values
-from segrecord.quality.kept import KEPT, KeptScan
+from segrecord.quality import duplicates, facts
+from segrecord.quality.kept import KeptScan
 from segrecord.sources.source import understand
-from segrecord.sources.understood import Understood
-from segrecord.tables import FACTS
 
 PRELOAD = ("segrecord.quality.scan", "segrecord.building.shard", "segrecord.reading.shards")
 """What workers import while the parent lists the source."""
-
-
-class Scan(NamedTuple):
-    """What is known of a source before anything is written."""
-
-    samples: pa.Table
-    """All samples, those with errors included (schema tables.SAMPLES and kept columns)."""
-    facts: pa.Table
-    """Row by row of the same samples (schema quality.kept.KEPT)."""
-    findings: tuple[Finding, ...]
-    classes: dict[str, int]
-    """Class ids by name, ascending; empty: the set is unlabelled."""
-    reading: values.Reading | None
-    """How mask values are read; None: no masks, or unchecked."""
-    understood: Understood
-
-    @property
-    def errors(self) -> tuple[Finding, ...]:
-        """The findings that stop a build."""
-        return tuple(finding for finding in self.findings if finding.level == "error")
-
-    def without(self, keys: set[str], options: Options) -> Scan:
-        """The scan of the other samples, judged anew; what the source said stands already."""
-        gone = pa.array(sorted(keys), pa.large_string())
-        keep = pc.invert(pc.is_in(self.samples["key"], gone))
-        quiet = replace(self.understood, findings=())
-        return judge(quiet, self.samples.filter(keep), self.facts.filter(keep), options)
 
 
 def scan(
@@ -75,65 +44,23 @@ def scan(
         OutputError: the facts cannot be written.
     """
     chosen = Options.of(**options)
+    judge = Judge.of(chosen)
     with LocalEngine(chosen.run.workers, PRELOAD) as engine, TemporaryDirectory() as folder:
-        store = KeptScan(Path(folder), None)
-        earlier = [given_facts(chosen.checks.facts)]
+        store = KeptScan(Path(folder), None, assemble.versions())
+        earlier = [known.given_facts(chosen.checks.facts)]
         if facts_file is not None:
-            earlier.insert(0, facts_at(facts_file))
-        result = run(source, chosen, engine, store, pa.concat_tables(earlier), monitor or Silent())
+            earlier.insert(0, known.facts_at(facts_file))
+        told = monitor or Silent()
+        result = run(source, judge, engine, store, pa.concat_tables(earlier), told)
         store.close()
     if facts_file is not None:
-        _write_facts(Path(facts_file), result.facts)
-    return result
-
-
-def _write_facts(path: Path, found: pa.Table) -> None:
-    try:
-        path.write_bytes(sidecars.arrow_file(found.select(FACTS.names)))
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None
-
-
-def facts_at(path: str | Path) -> pa.Table:
-    """The facts in a file as rows of schema KEPT; none where it is no such file."""
-    found = _read_facts(path)
-    return KEPT.empty_table() if found is None else found
-
-
-def given_facts(path: str | None) -> pa.Table:
-    """The facts in the file that the user named, if any, as rows of schema KEPT.
-
-    Raises:
-        UsageError: it holds none.
-    """
-    found = KEPT.empty_table() if path is None else _read_facts(path)
-    if found is None:
-        raise UsageError(
-            f"--facts {path} is no facts file of this version; make one with segrecord scan "
-            "--facts, or leave the option out"
-        )
-    return found
-
-
-def _read_facts(path: str | Path) -> pa.Table | None:
-    if not Path(path).is_file():
-        return None
-    try:
-        with pa.ipc.open_file(str(path)) as reader:
-            table = reader.read_all()
-        table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError):
-        return None
-    if not table.schema.equals(FACTS):  # of another version: scan anew
-        return None
-    for field in list(KEPT)[len(FACTS) :]:
-        table = table.append_column(field, pa.nulls(len(table), field.type))
-    return table.cast(KEPT)
+        known.write_facts(Path(facts_file), result.facts)
+    return result._replace(findings=result.recognised(result.findings))
 
 
 def run(
     source: Any,
-    options: Options,
+    judge: Judge,
     engine: Engine,
     store: KeptScan,
     earlier: pa.Table,
@@ -143,32 +70,26 @@ def run(
 
     Args:
         source: as for `scan`.
-        options: what was asked for.
+        judge: knows the options, and judges what is found.
         engine: runs the workers.
         store: keeps what is found as it is found.
         earlier: facts of earlier scans (schema KEPT).
         monitor: is told how the work goes.
     """
+    options = judge.options
     understood = understand(source, options.source)
     monitor.understood(understood)
+    crosswalk = None
+    if judge.secret is not None:
+        understood, crosswalk = pseudonyms.disguise(understood, judge.secret)
+        earlier = pa.concat_tables([earlier, pseudonyms.rekeyed(earlier, judge.secret)])
+    if options.plan.exclude is not None:
+        marks = excluding.read_marks(options.plan.exclude)
+        understood = excluding.without(understood, marks, options.plan.exclude)
     samples = understood.samples
     monitor.stage("scan", len(samples))
-    known = pa.concat_tables([store.earlier(), earlier])
-    found = facts.scan(samples, engine, options.checks.checks, store, known, monitor.progress)
-    return judge(understood, samples, found, options)
-
-
-def judge(understood: Understood, samples: pa.Table, found: pa.Table, options: Options) -> Scan:
-    """All findings of these samples, and how classes and mask values are read."""
-    assigned = classing.assign(samples, options.source)
-    reading = None
-    if options.checks.checks != "none":
-        masks = checks.mask_values(samples, found)
-        reading = values.decide(masks, options.pixels) if masks else None
-    findings = (
-        *understood.findings,
-        *checks.check(samples, found, options),
-        *assigned.findings,
-        *(reading.findings if reading else ()),
-    )
-    return Scan(samples, found, findings, assigned.ids, reading, understood)
+    kept = pa.concat_tables([store.earlier(), earlier])
+    found = facts.scan(samples, engine, options.checks.checks, store, kept, monitor.progress)
+    near = options.checks.near_duplicates
+    copies = duplicates.find(samples, found, engine, near, monitor.progress)
+    return judge(understood, samples, found, copies)._replace(crosswalk=crosswalk)

@@ -8,6 +8,7 @@ from typing import Any
 from segrecord.engines import LocalEngine
 from segrecord.errors import UsageError
 from segrecord.options import SourceOptions
+from segrecord.pipeline import pseudonyms
 from segrecord.pipeline.monitor import Monitor, Silent, Watched
 from segrecord.reading import compare
 from segrecord.reading import verify as reading
@@ -25,6 +26,7 @@ def verify(
     source: Any = None,
     metadata: str | None = None,
     root: str | None = None,
+    pseudonymize: str | None = None,
     workers: int | None = None,
     monitor: Monitor | None = None,
 ) -> Report:
@@ -36,23 +38,30 @@ def verify(
         metadata: where the table lies that was passed as --metadata; by default it is looked for
             in the source folder and beside it.
         root: as in the build.
+        pseudonymize: the key file of the build, where it had one.
         workers: worker processes; None: one a core.
         monitor: is told how the work goes.
 
     Raises:
         OutputError: there is no finished dataset.
         RecordError: manifest or index are damaged.
-        UsageError: the metadata table is not found.
+        UsageError: the metadata table is not found, or the key file is not that of the build.
     """
     folder = Path(dataset)
     manifest = manifests.load(folder)
+    secret = pseudonyms.read_secret(pseudonymize) if pseudonymize is not None else None
+    if source is not None or secret is not None:
+        pseudonyms.require_same(manifest.pseudonymized, secret, dataset)
     shards = sum(len(split.shards) for split in manifest.splits.values())
     told = monitor or Silent()
     with LocalEngine(workers, PRELOAD) as engine:
         report = reading.check_dataset(folder, Watched(engine, told, "verify", shards))
         if source is None:
             return report
-        samples = understand(source, _options(manifest, source, metadata, root)).samples
+        understood = understand(source, _options(manifest, source, metadata, root))
+        if secret is not None:
+            understood, _ = pseudonyms.disguise(understood, secret)
+        samples = understood.samples
         watched = Watched(engine, told, "compare", shards)
         problems = compare.compare_dataset(folder, samples, watched)
     return report._replace(problems=(*report.problems, *problems))
@@ -70,6 +79,8 @@ def _options(
 
 
 def _find(name: str, source: Any) -> str:
+    if not name:
+        raise UsageError("the dataset was built with a metadata table; pass --metadata FILE")
     if isinstance(source, str | Path):
         for folder in (Path(source), Path(source).parent):
             if (folder / name).is_file():

@@ -7,6 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -20,16 +21,16 @@ from segrecord.building.shard import ShardRules, write_shard
 from segrecord.engines import Engine, EngineFailure, LocalEngine
 from segrecord.errors import DataError, EngineError, Finding, OutputError, RecordError
 from segrecord.options import Options
-from segrecord.pipeline import scanning
+from segrecord.pipeline import disclosure, known, pseudonyms, scanning
+from segrecord.pipeline.judging import Judge, Scan
 from segrecord.pipeline.monitor import Monitor, Silent
-from segrecord.pipeline.scanning import Scan
+from segrecord.pipeline.sifting import LeftOut, sift
 from segrecord.planning import plan as planning
 from segrecord.quality import facts
 from segrecord.quality.kept import KeptScan
 from segrecord.reading import verify as reading
 from segrecord.reading.shards import examine_shard
 from segrecord.records import manifest as manifests
-from segrecord.tables import FACTS
 
 
 class Built(NamedTuple):
@@ -47,10 +48,15 @@ class Built(NamedTuple):
 class _Build(NamedTuple):
     """What every step of one build needs."""
 
-    options: Options
+    judge: Judge
     engine: Engine
     place: stage.Stage
     monitor: Monitor
+
+    @property
+    def options(self) -> Options:
+        """What was asked for, with the shares of the dataset that is extended."""
+        return self.judge.options
 
 
 def build(source: Any, out: str | Path, *, monitor: Monitor | None = None, **options: Any) -> Built:
@@ -73,6 +79,7 @@ def build(source: Any, out: str | Path, *, monitor: Monitor | None = None, **opt
     chosen, target = Options.of(**options), Path(out)
     inputs = [Path(source)] if isinstance(source, str | Path) else []
     stage.check_output(target, inputs, overwrite=chosen.run.overwrite)
+    disclosure.check_places(chosen.records, target)
     with (
         LocalEngine(chosen.run.workers, scanning.PRELOAD) as engine,
         stage.opened(target) as place,
@@ -80,14 +87,16 @@ def build(source: Any, out: str | Path, *, monitor: Monitor | None = None, **opt
     ):
         # Again, now that no other build can commit.
         stage.check_output(target, inputs, overwrite=chosen.run.overwrite)
-        run = _Build(chosen, engine, place, monitor or Silent())
+        judge = Judge.of(chosen, target)
+        run = _Build(judge, engine, place, monitor or Silent())
         scanned = _scan(source, run)
-        sound, left_out = _sound(scanned, run)
-        told = sidecars.told(left_out.findings, _folders(source, scanned.samples, chosen))
-        left_out = left_out._replace(findings=told)
-        manifest, reused = _write(sound, left_out, run)
+        sound, left_out = sift(scanned, judge, partial(_stop, place, scanned))
+        bases = _folders(source, scanned.samples, chosen)
+        told = sidecars.told(scanned.recognised(left_out.findings), bases)
+        own = told if judge.secret is None else disclosure.told(left_out.findings)
+        manifest, reused = _write(sound, left_out._replace(findings=own), run)
         place.close()
-    return Built(target, manifest, left_out.findings, time.perf_counter() - began, reused)
+    return Built(target, manifest, told, time.perf_counter() - began, reused)
 
 
 @contextlib.contextmanager
@@ -119,54 +128,19 @@ def _folders(source: Any, samples: pa.Table, options: Options) -> list[str]:
 
 
 def _scan(source: Any, run: _Build) -> Scan:
-    store = KeptScan(run.place.scan, facts.draft_rule(run.options.pixels, run.options.records))
-    own = scanning.facts_at(run.place.out / manifests.FACTS_FILE)
-    earlier = pa.concat_tables([own, scanning.given_facts(run.options.checks.facts)])
+    rule = facts.draft_rule(run.options.pixels, run.options.records)
+    store = KeptScan(run.place.scan, rule, assemble.versions())
+    own = known.facts_at(run.place.out / manifests.FACTS_FILE)
+    earlier = pa.concat_tables([own, known.given_facts(run.options.checks.facts)])
     try:
-        return scanning.run(source, run.options, run.engine, store, earlier, run.monitor)
+        return scanning.run(source, run.judge, run.engine, store, earlier, run.monitor)
     finally:
         store.close()
 
 
-class LeftOut(NamedTuple):
-    """What the quarantine took out, and all findings that remain to be told."""
-
-    keys: frozenset[str]
-    findings: tuple[Finding, ...]
-
-
-def _sound(scanned: Scan, run: _Build) -> tuple[Scan, LeftOut]:
-    """The scan without the samples that have errors, where these may be left out.
-
-    Raises:
-        DataError: there are errors and they may not, or nothing would be left.
-    """
-    findings = dict.fromkeys(scanned.findings)
-    if scanned.errors and run.options.checks.on_error == "stop":
-        _stop(run.place, "no shard was written", tuple(findings))
-    if _unpaired(scanned):
-        why = "not one mask belongs to an image, so the pairing itself is wrong"
-        _stop(run.place, why, tuple(findings))
-    bad: set[str] = {finding.key for finding in scanned.errors} - {""}
-    sound = scanned.without(bad, run.options) if bad else scanned
-    # Without the bad masks the values of the others may mean something else: judge again.
-    while bad and sound.errors and len(sound.samples):
-        findings |= dict.fromkeys(sound.findings)
-        bad |= {finding.key for finding in sound.errors} - {""}
-        sound = sound.without(bad, run.options)
-    findings |= dict.fromkeys(sound.findings)  # what is said of the others' values now
-    if not len(sound.samples):
-        _stop(run.place, "every sample has an error, nothing is left to write", tuple(findings))
-    return sound, LeftOut(frozenset(bad), tuple(findings))
-
-
-def _unpaired(scanned: Scan) -> bool:
-    """Whether there are masks and none of them has found its image."""
-    some = pc.any(pc.greater(pc.list_value_length(scanned.samples["mask"]), 0)).as_py()
-    return not some and any(found.code == "mask-without-image" for found in scanned.findings)
-
-
-def _stop(place: stage.Stage, why: str, findings: tuple[Finding, ...]) -> NoReturn:
+def _stop(place: stage.Stage, scanned: Scan, why: str, findings: tuple[Finding, ...]) -> NoReturn:
+    """End the build; the list of findings is to mend the source by, and names its files."""
+    findings = scanned.recognised(findings)
     holds_dataset = (place.out / manifests.MANIFEST).exists()  # whose findings are its own
     path = (place.scan.parent if holds_dataset else place.out) / sidecars.FINDINGS_FILE
     path.write_bytes(sidecars.findings_csv(findings))
@@ -188,7 +162,7 @@ def _write(sound: Scan, left_out: LeftOut, run: _Build) -> tuple[manifests.Manif
         return staged, len(blocks)
     if staged is not None:
         run.place.abandon()
-    reused = _write_shards(made_of, blocks, rules, run)
+    reused = _write_shards(made_of, blocks, rules, sound, run)
     names = [assemble.block_name(block, rules.compression) for block in blocks]
     parts, sizes = [], []
     for block, name in zip(blocks, names, strict=True):
@@ -196,9 +170,11 @@ def _write(sound: Scan, left_out: LeftOut, run: _Build) -> tuple[manifests.Manif
         parts.append(assemble.index(made_of, block, sidecar))
         sizes.append(sidecar["bytes"])
     index = pa.concat_tables(parts).combine_chunks()
+    if run.options.records.crosswalk is not None and sound.crosswalk is not None:
+        disclosure.write_crosswalk(run.options.records.crosswalk, sound.crosswalk)
     splits = assemble.splits(made_of, blocks, sizes, index["label"].combine_chunks())
     manifest = _manifest(sound, left_out, fingerprint, run, splits)
-    files = _files(sound, left_out, index) | sidecars.labels(manifest)
+    files = _files(made_of, left_out, index) | sidecars.labels(manifest)
     files |= tfds.files(manifest, index)
     manifest = manifest.with_hashes(_read_back(manifest, index, run)).with_files(files)
     files[sidecars.README_FILE] = sidecars.readme(manifest)
@@ -217,10 +193,11 @@ def _ingredients(sound: Scan, run: _Build) -> assemble.Ingredients:
     drafts = pa.array([False] * len(sound.samples))
     if sound.reading is not None:
         drafts = facts.usable_drafts(sound.facts, sound.reading.map)
+    names = [name for name in sound.splits if name is not None]  # a missing one is an error
     return assemble.Ingredients(
         samples=sound.samples,
-        facts=sound.facts,
-        plan=planning.make(sound.samples, sizes, run.options.plan),
+        facts=sound.facts if sound.crosswalk is None else disclosure.told_facts(sound.facts),
+        plan=planning.make(sound.samples, names, sizes, run.options.plan),
         drafts=drafts,
         draft_folder=str(run.place.scan),
         classes=sound.classes,
@@ -238,11 +215,17 @@ def _rules(made_of: assemble.Ingredients, sound: Scan, mark: str) -> ShardRules:
         map=sound.reading.map if sound.reading else None,
         size=made_of.options.pixels.size,
         mark=mark,
+        keep_metadata=records.keep_metadata,
+        keep_profile=records.keep_profile,
     )
 
 
 def _write_shards(
-    made_of: assemble.Ingredients, blocks: list[assemble.Block], rules: ShardRules, run: _Build
+    made_of: assemble.Ingredients,
+    blocks: list[assemble.Block],
+    rules: ShardRules,
+    sound: Scan,
+    run: _Build,
 ) -> int:
     """Write the shards that are not finished yet; returns how many were.
 
@@ -279,7 +262,7 @@ def _write_shards(
             run.place.sync(result.name)
         run.monitor.progress(done)
     if findings:
-        _stop(run.place, "files changed while they were read", tuple(findings))
+        _stop(run.place, sound, "files changed while they were read", tuple(findings))
     if failures:
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         raise OutputError(failures[0] + more)
@@ -309,6 +292,8 @@ def _manifest(
         keep_columns=options.source.keep_columns,
         samples=len(sound.samples),
         quarantined=len(left_out.keys),
+        pseudonymized=pseudonyms.check_value(run.judge.secret) if run.judge.secret else "",
+        extends=run.judge.old.fingerprint if run.judge.old else "",
         findings=dict(sorted(counts.items())),
         not_checked=_not_checked(options),
         splits=splits,
@@ -337,15 +322,15 @@ def _not_checked(options: Options) -> tuple[str, ...]:
     }[options.checks.checks]
 
 
-def _files(sound: Scan, left_out: LeftOut, index: pa.Table) -> dict[str, bytes]:
+def _files(made_of: assemble.Ingredients, left_out: LeftOut, index: pa.Table) -> dict[str, bytes]:
     """The tables and lists beside the shards, by name."""
     files = {
         manifests.INDEX: sidecars.arrow_file(index),
-        manifests.FACTS_FILE: sidecars.arrow_file(sound.facts.select(FACTS.names)),
+        manifests.FACTS_FILE: known.facts_file(made_of.facts),
         sidecars.FINDINGS_FILE: sidecars.findings_csv(left_out.findings),
     }
-    if sound.classes:
-        files[sidecars.MAPPING_FILE] = sidecars.mapping_json(sound.classes)
+    if made_of.classes:
+        files[sidecars.MAPPING_FILE] = sidecars.mapping_json(made_of.classes)
     if left_out.keys:
         files[sidecars.QUARANTINE_FILE] = sidecars.quarantine_csv(
             left_out.findings, set(left_out.keys)

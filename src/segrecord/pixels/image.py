@@ -14,12 +14,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from segrecord.errors import PixelError
-from segrecord.pixels import jpeg, opened, png
+from segrecord.pixels import jpeg, opened, png, png_reader
 from segrecord.pixels.exif import turn as orient
 from segrecord.pixels.formats import extension_agrees, identify
+from segrecord.pixels.strip import stripped
 
 __all__ = [
     "ImageFacts",
+    "Keep",
     "Pixels",
     "decode",
     "examine",
@@ -34,6 +36,8 @@ __all__ = [
 
 Pixels = npt.NDArray[np.uint8]
 Handling = Literal["keep", "trim", "encode"]
+Keep = Literal["nothing", "profile", "all"]
+"""What a file that is stored as it is may hold beside pixels."""
 
 _PNG_MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
 _JPEG_MODES = {1: "L", 3: "RGB", 4: "CMYK"}
@@ -72,16 +76,21 @@ class ImageFacts(NamedTuple):
     """Pixels, as oriented."""
     width: int
     handling: Handling
-    """What `store` does: the bytes as they are, cut at the image's end, or re-encoded."""
+    """What `store` does with the pixels: the bytes as they are, cut at their end, or re-encoded."""
     reason: str
     """Why the bytes are not kept; "" where they are."""
 
 
-def examine(data: bytes) -> tuple[ImageFacts, Pixels | None]:
+def examine(data: bytes, *, decoded: bool = False) -> tuple[ImageFacts, Pixels | None]:
     """Check a file strictly.
 
+    Args:
+        data: its bytes.
+        decoded: whether its pixels are wanted; of a PNG the check leaves them half decoded.
+
     Returns:
-        Its facts; and its pixels as `decode` gives them, where the check has decoded them anyway.
+        Its facts; and its pixels as `decode` gives them, where they are wanted, or where the check
+        has decoded them anyway.
 
     Raises:
         PixelError: the file is broken, no image, or of a kind that is not supported.
@@ -92,9 +101,12 @@ def examine(data: bytes) -> tuple[ImageFacts, Pixels | None]:
         facts = _jpeg_facts(found, len(data))
         return facts, _jpeg_pixels(data, found, stored)
     if form == "png":
-        facts = _png_facts(png.walk(data), len(data))
+        walked, rows = png.walk_rows(data)
+        facts = _png_facts(walked, len(data))
         _check_depth(facts)
-        return facts, decode(data) if facts.handling == "encode" else None
+        if facts.handling == "encode":
+            return facts, decode(data)
+        return facts, _png_pixels(data, walked, rows) if decoded else None
     picture = opened.load(data, form)
     facts = _other_facts(picture, form)
     _check_depth(facts)
@@ -186,28 +198,41 @@ def _decode(data: bytes, *, alpha: bool) -> Pixels:
 
 
 def store(
-    data: bytes, facts: ImageFacts, size: tuple[int, int] | None = None
+    data: bytes,
+    facts: ImageFacts,
+    size: tuple[int, int] | None = None,
+    *,
+    keep: Keep = "nothing",
 ) -> tuple[bytes, str, int, int]:
     """What goes into a record: the encoded image, "jpeg" or "png", its height and its width.
 
     Args:
         data: the file's bytes.
-        facts: what `examine` has found.
+        facts: what `examine` or `examine_header` has found.
         size: height and width to resize to, in pixels; alpha is dropped then.
+        keep: what stays of metadata. An image that is encoded anew holds none, whatever is asked.
+
+    Returns:
+        As image `data` itself, where it stays whole.
 
     Raises:
-        PixelError: the file cannot be decoded after all.
+        PixelError: the file cannot be decoded after all, or its segments or chunks are damaged.
     """
     if size is not None and size != (facts.height, facts.width):
         return png.encode(resize(decode(data), *size), photo=True), "png", *size
-    if facts.handling == "keep":
-        return data, facts.format, facts.height, facts.width
-    if facts.handling == "trim":
-        end = png.extent(data) if facts.format == "png" else jpeg.extent(data)
-        return data[:end], facts.format, facts.height, facts.width
+    if facts.handling != "encode":
+        return _passed(data, facts, keep), facts.format, facts.height, facts.width
     pixels = _decode(data, alpha=True)
     stored = png.encode(pixels, photo=facts.mode not in _FLAT_MODES)
     return stored, "png", facts.height, facts.width
+
+
+def _passed(data: bytes, facts: ImageFacts, keep: Keep) -> bytes:
+    if keep != "all":
+        return stripped(data, facts.format, profile=keep == "profile")
+    if facts.handling == "keep":
+        return data
+    return data[: png.extent(data) if facts.format == "png" else jpeg.extent(data)]
 
 
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:
@@ -299,6 +324,16 @@ def _check_depth(facts: ImageFacts) -> None:
             f"{facts.bit_depth}-bit images of mode {facts.mode} are not supported",
             _FIX,
         )
+
+
+def _png_pixels(data: bytes, walked: png.Png, rows: bytes) -> Pixels:
+    """Upright grey or RGB pixels of a PNG that is stored as it is; the walk has inflated it."""
+    found = png_reader.pixels(walked, rows)
+    if found is None:  # interlaced
+        return decode(data)
+    if found.ndim == 2 or found.shape[2] == 3:  # noqa: PLR2004 - height and width; RGB
+        return found
+    return np.ascontiguousarray(found[:, :, 0] if found.shape[2] == 2 else found[:, :, :3])  # noqa: PLR2004 - LA
 
 
 def _jpeg_pixels(data: bytes, found: jpeg.Jpeg, stored: Pixels | None) -> Pixels:

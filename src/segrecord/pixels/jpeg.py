@@ -91,7 +91,7 @@ def header(head: bytes) -> Jpeg | None:
         PixelError: the markers that were read break a rule.
     """
     try:
-        return _collect(head, _through_frame(_segments(head)))._replace(end=0)
+        return _collect(head, _through_frame(segments(head)))._replace(end=0)
     except PixelError as error:
         if error.code == "jpeg-truncated":
             return None
@@ -114,7 +114,7 @@ def walk_and_decode(data: bytes) -> tuple[Jpeg, Pixels | None]:
     Raises:
         PixelError: a rule is broken; the code says which.
     """
-    facts = _collect(data, _segments(data))
+    facts = _collect(data, segments(data))
     colour = _COLOURS.get(facts.components)
     if facts.precision != _BYTE or facts.process not in DECODED or colour is None:
         return facts, None
@@ -123,7 +123,7 @@ def walk_and_decode(data: bytes) -> tuple[Jpeg, Pixels | None]:
 
 def extent(data: bytes) -> int:
     """The offset just after EOI."""
-    return _collect(data, _segments(data)).end
+    return _collect(data, segments(data)).end
 
 
 def decode(data: bytes, colour: str) -> Pixels:
@@ -183,8 +183,12 @@ def _check_scan(frame: Jpeg, scans: int) -> None:
         _fail("jpeg-scans", f"the JPEG has more than {_MAX_SCANS} scans")
 
 
-def _segments(data: bytes) -> Iterator[_Segment]:
-    """Code, start of the body, and end of each marker segment, EOI last; scans are passed over."""
+def segments(data: bytes) -> Iterator[_Segment]:
+    """Code, start of the body, and end of each marker segment, EOI last; scans are passed over.
+
+    Raises:
+        PixelError: not-an-image, jpeg-marker or jpeg-truncated.
+    """
     if not SIGNATURE.startswith(data[: len(SIGNATURE)]):
         _fail("not-an-image", f"does not begin with a JPEG's marker SOI but with {data[:4]!r}")
     at = 2

@@ -28,6 +28,9 @@ ASPECT_TOLERANCE = 0.01
 EDGE_RADIUS = 2
 """Smoothing and JPEG leave odd values within 2 pixels of both sides of an edge (measured)."""
 
+MAP_SIDE = 16
+"""Cells a side of the map of where masks lie."""
+
 
 class MaskPlane(NamedTuple):
     """What one mask file holds."""
@@ -253,6 +256,13 @@ def edge_share(plane: MaskPlane) -> float | None:
     lowest = np.asarray(picture.filter(ImageFilter.MinFilter(near)))
     highest = np.asarray(picture.filter(ImageFilter.MaxFilter(near)))
     return int((between & (lowest == low) & (highest == high)).sum()) / total
+
+
+def where(plane: MaskPlane) -> bytes:
+    """Where a mask is not 0: 16 x 16 cells in C order, the share of each cell as 0 to 255."""
+    there = (plane.values != 0).view(np.uint8) * np.uint8(255)
+    cells = Image.fromarray(there).resize((MAP_SIDE, MAP_SIDE), Image.Resampling.BOX)
+    return cells.tobytes()
 
 
 def clear_of(names: tuple[str, ...], ids: Mapping[int, int]) -> int:

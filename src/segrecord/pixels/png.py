@@ -27,6 +27,7 @@ __all__ = [
     "Png",
     "bare",
     "check_size",
+    "chunks",
     "encode",
     "extent",
     "header",
@@ -127,7 +128,7 @@ def walk_rows(data: bytes) -> tuple[Png, bytes]:
     """As `walk`; and the inflated rows, still filtered, of all interlace passes."""
     end, view, notes = _start(data), memoryview(data), _Notes()
     parts: list[memoryview] = []
-    for kind, start, end in _chunks(data, len(SIGNATURE)):
+    for kind, start, end in chunks(data, len(SIGNATURE)):
         if kind == b"IDAT":
             if notes.after_pixels:
                 _fail("png-chunk", "the IDAT chunks of the PNG do not follow each other")
@@ -145,7 +146,7 @@ def walk_rows(data: bytes) -> tuple[Png, bytes]:
 
 def extent(data: bytes) -> int:
     """The offset just after IEND."""
-    return max(end for _, _, end in _chunks(data, len(SIGNATURE)))
+    return max(end for _, _, end in chunks(data, len(SIGNATURE)))
 
 
 def bare(data: bytes) -> bytes:
@@ -157,9 +158,8 @@ def bare(data: bytes) -> bytes:
         data: a PNG that `walk` has passed.
     """
     wanted = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-    chunks = _chunks(data, len(SIGNATURE))
     return SIGNATURE + b"".join(
-        data[start - 8 : end] for kind, start, end in chunks if kind in wanted
+        data[start - 8 : end] for kind, start, end in chunks(data, len(SIGNATURE)) if kind in wanted
     )
 
 
@@ -169,8 +169,16 @@ def _start(data: bytes) -> int:
     return len(SIGNATURE)
 
 
-def _chunks(data: bytes, at: int) -> Iterator[tuple[bytes, int, int]]:
-    """Type, start of the body, and end of each chunk up to IEND."""
+def chunks(data: bytes, at: int) -> Iterator[tuple[bytes, int, int]]:
+    """Type, start of the body, and end (after the CRC-32) of each chunk up to IEND.
+
+    Args:
+        data: of a PNG.
+        at: where the first chunk begins; `len(SIGNATURE)` for all of them.
+
+    Raises:
+        PixelError: a type, length or CRC-32 is wrong, or IEND is missing.
+    """
     while at + 12 <= len(data):
         length, kind = _LENGTH_AND_KIND.unpack_from(data, at)
         end = _end(data, at, length, kind)

@@ -6,11 +6,16 @@ samples, on the options and on the seed; never on the order of the table or on t
 
 from __future__ import annotations
 
-import numpy as np
-import pyarrow as pa
+from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from segrecord import splits as naming
 from segrecord.errors import UsageError
-from segrecord.options import SPLIT_NAMES, PlanOptions, split_name_rule
+from segrecord.options import PlanOptions
 from segrecord.planning import order as ordering
 from segrecord.planning import split as splitting
 from segrecord.tables import PLAN
@@ -18,57 +23,83 @@ from segrecord.tables import PLAN
 DEFAULT_SHARDS = 10
 
 
-def make(samples: pa.Table, sizes: np.ndarray, options: PlanOptions) -> pa.Table:
+def splits(
+    samples: pa.Table,
+    joined: npt.NDArray[np.int64],
+    options: PlanOptions,
+    settled: Sequence[str | None] | None = None,
+) -> Sequence[str | None]:
+    """The split of each sample: the source's own, or by --split or --folds, or `train`.
+
+    Args:
+        samples: the samples table.
+        joined: (N,) samples with equal numbers are never divided.
+        options: shares or folds, and seed.
+        settled: (N,) splits that an earlier dataset has given already; None: none.
+
+    Raises:
+        UsageError: --split or --folds on a source that fixes splits itself, or fixed splits whose
+            names break a rule.
+    """
+    fixed: list[str | None] = samples["split"].to_pylist()
+    if any(name is not None for name in fixed):
+        _check_fixed(sorted({name for name in fixed if name is not None}), options)
+        return fixed
+    if options.shares is None:
+        return ["train"] * len(fixed)
+    order = ordering.order(samples["key"].to_pylist(), options.seed)
+    return splitting.assign(_traits(samples), joined, order, options.shares, settled)
+
+
+def _check_fixed(names: list[str], options: PlanOptions) -> None:
+    listed = ", ".join(names)
+    if options.shares is not None:
+        flag = "--split" if options.folds is None else "--folds"
+        raise UsageError(f"the source fixes the splits itself ({listed}); leave {flag} out")
+    for name in names:
+        if rule := naming.name_rule(name):
+            raise UsageError(f"{rule}, got {name!r} from the source")
+    if rule := naming.together_rule(names):
+        raise UsageError(f"{rule}, got {listed} from the source")
+
+
+def _traits(samples: pa.Table) -> list[tuple[str, ...]]:
+    """What is kept in proportion: each sample's classes, and whether it has a mask."""
+    masked = pc.greater(pc.list_value_length(samples["mask"]), 0).to_pylist()
+    both = len(set(masked)) > 1
+    return [
+        (*labels, *(["has-mask" if has else "no-mask"] if both else []))
+        for labels, has in zip(samples["labels"].to_pylist(), masked, strict=True)
+    ]
+
+
+def make(
+    samples: pa.Table, names: Sequence[str], sizes: np.ndarray, options: PlanOptions
+) -> pa.Table:
     """The plan, in the order split, shard, position (splits: train, val, test, then by name).
 
     Args:
         samples: the samples table; every sample of it is planned.
+        names: (N,) each sample's split.
         sizes: (N,) bytes of each sample's source files, for --shard-size.
-        options: shares, shards and seed.
-
-    Raises:
-        UsageError: --split on a source that fixes splits itself, a fixed split's name against the
-            rules, or a split that comes out empty.
+        options: shards and seed.
     """
-    keys = samples["key"].to_pylist()
-    order = ordering.order(keys, options.seed)
-    splits = np.array(_splits(samples, order, options), object)[order]
+    order = ordering.order(samples["key"].to_pylist(), options.seed)
+    ordered = np.array(names, object)[order]
     parts = []
-    for name in sorted(set(splits), key=_place):
-        rows = order[splits == name]
+    for name in sorted(set(names), key=_place):
+        rows = order[ordered == name]
         parts.append(_sharded(name, rows, sizes, options))
-    rows, names, shards, positions = (np.concatenate(column) for column in zip(*parts, strict=True))
+    rows, split, shards, positions = (np.concatenate(column) for column in zip(*parts, strict=True))
     return pa.table(
-        [samples["key"].take(pa.array(rows)), rows, pa.array(names), shards, positions],
+        [samples["key"].take(pa.array(rows)), rows, pa.array(split), shards, positions],
         names=PLAN.names,
     ).cast(PLAN)
 
 
 def _place(name: str) -> tuple[int, str]:
-    return (SPLIT_NAMES.index(name) if name in SPLIT_NAMES else len(SPLIT_NAMES), name)
-
-
-def _splits(samples: pa.Table, order: np.ndarray, options: PlanOptions) -> list[str]:
-    fixed = samples["split"].to_pylist()
-    if any(name is not None for name in fixed):
-        if options.split is not None:
-            named = ", ".join(sorted(set(filter(None, fixed))))
-            raise UsageError(f"the source fixes the splits itself ({named}); leave --split out")
-        for name in sorted(set(fixed)):
-            if rule := split_name_rule(name):
-                raise UsageError(f"{rule}, got {name!r} from the source")
-        return list(fixed)
-    if options.split is None:
-        return ["train"] * len(fixed)
-    strata = ["\0".join(names) for names in samples["labels"].to_pylist()]
-    result = splitting.assign(strata, samples["group"].to_pylist(), order.tolist(), options.split)
-    empty = {name for name, _ in options.split} - set(result)
-    if empty:
-        raise UsageError(
-            f"split {', '.join(sorted(empty))} would get none of the {len(fixed)} samples; "
-            "give it a larger share or leave it out"
-        )
-    return result
+    known = naming.SPLIT_NAMES
+    return (known.index(name) if name in known else len(known), name)
 
 
 def _sharded(

@@ -1,246 +1,176 @@
 """Facts in, findings out: what a person should know before training on this.
 
-Each check is one small function over the whole table. The facts say what stands in the files;
-here it is held against the options.
+Each check is one small function over whole columns. The facts say what stands in the files; here
+it is held against the options, against the other samples, and against what is known of sets
+that went wrong. Copies are looked for in `segrecord.quality.duplicates`; rules, levels and
+the sources of thresholds are listed in `segrecord.codes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord.errors import Finding
 from segrecord.options import Options
-from segrecord.pixels.image import extension_agrees
-from segrecord.pixels.mask import same_aspect
-from segrecord.quality.values import MaskValues
+from segrecord.quality.balance import class_ratio, empty_splits, no_group, spread_classes
+from segrecord.quality.coverage import foregrounds, mapped
+from segrecord.quality.files import extensions, handling, personal_metadata, stale_names
+from segrecord.quality.flat import part_field, values
+from segrecord.quality.listed import (
+    divided_groups,
+    missing_masks,
+    missing_splits,
+    shared_files,
+    unread_parts,
+)
+from segrecord.quality.pictures import flat_pictures, odd_sizes, strips
+from segrecord.quality.shortcuts import shortcuts
+from segrecord.quality.sizes import mask_sizes
+from segrecord.quality.values import MaskValues, Reading
+
+_Given = TypeVar("_Given")
+
+
+class Check(NamedTuple, Generic[_Given]):
+    """One check, and what it may say."""
+
+    findings: Callable[[_Given], Iterable[Finding]]
+    codes: tuple[str, ...]
+    """Of the findings; empty: those of the `PixelError`s that reading files ends in."""
+
+
+class Scanned(NamedTuple):
+    """The samples, and row by row what the scan has found."""
+
+    samples: pa.Table
+    facts: pa.Table
+    options: Options
+
+
+class Masked(NamedTuple):
+    """The same, and how mask values are read."""
+
+    samples: pa.Table
+    facts: pa.Table
+    reading: Reading
+    options: Options
+
+
+class Divided(NamedTuple):
+    """The samples, the split of each, and the splits that there should be."""
+
+    samples: pa.Table
+    splits: Sequence[str]
+    names: Sequence[str]
+
+
+def broken_files(facts: pa.Table) -> Iterator[Finding]:
+    """What the scan could not read."""
+    some = facts.filter(pc.greater(pc.list_value_length(facts["problems"]), 0))
+    for key, problems in values(some["key"], some["problems"]):
+        for problem in problems:
+            yield Finding(key=key, **problem)
+
+
+CHECKS: tuple[Check[Scanned], ...] = (
+    Check(lambda of: broken_files(of.facts), ()),
+    Check(
+        lambda of: mask_sizes(of.samples, of.facts, of.options.pixels.mask_fit),
+        (
+            *("mask-parts-size", "mask-not-turned", "mask-maybe-turned"),
+            *("aspect-mismatch", "size-mismatch"),
+        ),
+    ),
+    Check(lambda of: handling(of.samples, of.facts), ("re-encoded", "trimmed")),
+    Check(lambda of: extensions(of.samples, of.facts), ("wrong-extension",)),
+    Check(lambda of: missing_splits(of.samples), ("no-split",)),
+    Check(lambda of: divided_groups(of.samples), ("divided-group",)),
+    Check(lambda of: unread_parts(of.samples), ("unsupported-part",)),
+    Check(lambda of: missing_masks(of.samples, of.options.records), ("missing-mask",)),
+    Check(lambda of: shared_files(of.samples), ("shared-file",)),
+    Check(lambda of: stale_names(of.samples), ("stale-name",)),
+    Check(
+        lambda of: flat_pictures(of.samples, of.facts),
+        ("constant-image", "dark-image", "bright-image"),
+    ),
+    Check(lambda of: strips(of.samples, of.facts), ("extreme-aspect",)),
+    Check(lambda of: odd_sizes(of.samples, of.facts), ("outlier-size",)),
+    Check(
+        lambda of: personal_metadata(of.samples, of.facts, of.options.records),
+        ("personal-metadata", "metadata-removed"),
+    ),
+    Check(lambda of: no_group(of.samples), ("no-group",)),
+    Check(lambda of: class_ratio(of.samples), ("class-ratio",)),
+    Check(lambda of: shortcuts(of.samples, of.facts), ("shortcut",)),
+)
+"""In the order in which their findings are told."""
+
+MASK_CHECKS: tuple[Check[Masked], ...] = (
+    Check(lambda of: mapped(of.facts, of.reading), ("mask-mapped",)),
+    Check(
+        lambda of: foregrounds(of.samples, of.facts, of.reading),
+        ("empty-mask", "small-mask", "full-mask"),
+    ),
+)
+
+SPLIT_CHECKS: tuple[Check[Divided], ...] = (
+    Check(lambda of: empty_splits(of.splits, of.names), ("empty-split",)),
+    Check(lambda of: spread_classes(of.samples, of.splits), ("split-lacks-class", "few-groups")),
+)
 
 
 def check(samples: pa.Table, facts: pa.Table, options: Options) -> list[Finding]:
-    """All findings of these samples but those of the mask values and the classes.
+    """What is to be said of the files and of the set as a whole.
 
     Args:
         samples: the samples table.
         facts: the facts table, row by row of the same samples.
         options: what was asked for.
     """
-    return [
-        *broken_files(facts),
-        *sizes(samples, facts, options),
-        *handling(samples, facts),
-        *extensions(samples, facts),
-        *splits(samples),
-        *divided_groups(samples),
-        *parts(samples),
-        *missing_masks(samples, options),
-    ]
+    return _all(CHECKS, Scanned(samples, facts, options))
 
 
-def broken_files(facts: pa.Table) -> Iterator[Finding]:
-    """What the scan could not read."""
-    for row in facts.filter(pc.greater(pc.list_value_length(facts["problems"]), 0)).to_pylist():
-        for problem in row["problems"]:
-            yield Finding(key=row["key"], **problem)
+def check_masks(
+    samples: pa.Table, facts: pa.Table, reading: Reading, options: Options
+) -> list[Finding]:
+    """What is to be said of the masks, now that it is known what their values mean.
+
+    Args:
+        samples: those whose masks can be read.
+        facts: the facts table, row by row of the same samples.
+        reading: how mask values are read; it has no errors.
+        options: what was asked for.
+    """
+    return _all(MASK_CHECKS, Masked(samples, facts, reading, options))
 
 
-def sizes(samples: pa.Table, facts: pa.Table, options: Options) -> Iterator[Finding]:
-    """Masks of another size than their image, and mask parts of several sizes."""
-    flat = facts["masks"].combine_chunks().flatten()
-    parent = pc.list_parent_indices(facts["masks"].combine_chunks())
-    height, width = flat.field("height"), flat.field("width")
-    same = pc.and_(
-        pc.equal(height, facts["height"].combine_chunks().take(parent)),
-        pc.equal(width, facts["width"].combine_chunks().take(parent)),
-    )
-    differing = parent.filter(pc.fill_null(pc.invert(same), False)).unique().to_pylist()
-    for row in differing:
-        masks = samples["mask"][row].as_py()
-        found = facts["masks"][row].as_py()
-        yield from _sizes_of(facts.slice(row, 1).to_pylist()[0], masks, found, options)
+def check_splits(samples: pa.Table, splits: Sequence[str], names: Sequence[str]) -> list[Finding]:
+    """What is to be said of the splits.
+
+    Args:
+        samples: the samples table.
+        splits: the split of each sample, fixed by the source or dealt out.
+        names: the splits that were asked for.
+    """
+    return _all(SPLIT_CHECKS, Divided(samples, splits, names))
 
 
-def _sizes_of(
-    facts: dict[str, Any],
-    masks: list[dict[str, Any]],
-    found: list[dict[str, Any]],
-    options: Options,
-) -> Iterator[Finding]:
-    image = (facts["height"], facts["width"])
-    all_sizes = [(mask["height"], mask["width"]) for mask in found]
-    several = len(set(all_sizes) - {(None, None)}) > 1
-    for mask, size in zip(masks, all_sizes, strict=True):
-        if None in size or size == image:
-            continue
-        differ = (
-            f"the mask is {size[0]}x{size[1]} (height x width), its image {image[0]}x{image[1]}"
-        )
-        if several:
-            yield Finding(
-                "error",
-                "mask-parts-size",
-                facts["key"],
-                mask["source"],
-                f"{differ}; masks of one image must have one size",
-                "mend the mask, or leave it out",
-            )
-        elif not same_aspect(size, image):
-            if options.pixels.mask_fit != "resize-any":
-                yield Finding(
-                    "error",
-                    "aspect-mismatch",
-                    facts["key"],
-                    mask["source"],
-                    f"{differ}: the aspect ratios differ, the picture may be cropped",
-                    "if both show the same area pass --mask-fit resize-any, else mend the mask",
-                )
-        elif options.pixels.mask_fit == "error":
-            yield Finding(
-                "error",
-                "size-mismatch",
-                facts["key"],
-                mask["source"],
-                differ,
-                "pass --mask-fit resize (nearest neighbour)",
-            )
-
-
-_HANDLING = {
-    "encode": ("re-encoded", "is stored losslessly as PNG"),
-    "trim": ("trimmed", "bytes after the end of the image are cut off"),
-}
-
-
-def handling(samples: pa.Table, facts: pa.Table) -> Iterator[Finding]:
-    """Images whose bytes are not stored as they are; no pixel changes but for orientation."""
-    changed = pc.fill_null(pc.is_in(facts["image_handling"], pa.array(list(_HANDLING))), False)
-    rows = pc.indices_nonzero(changed)
-    paths = samples["image"].take(rows).to_pylist()
-    columns = ["key", "image_handling", "image_reason"]
-    for path, row in zip(paths, facts.select(columns).take(rows).to_pylist(), strict=True):
-        code, what = _HANDLING[row["image_handling"]]
-        yield Finding("info", code, row["key"], path, f"{row['image_reason']}: {what}", "")
-
-
-def extensions(samples: pa.Table, facts: pa.Table) -> Iterator[Finding]:
-    """Files whose extension says another format than their bytes."""
-    images = _values(samples["key"], samples["image"], facts["image_format"])
-    for key, path, form in chain(images, _mask_files(samples, facts, "format")):
-        if form is not None and not extension_agrees(path, form):
-            yield _extension(key, path, form)
-
-
-def _values(*columns: pa.ChunkedArray | pa.Array) -> Iterator[tuple[Any, ...]]:
-    """The rows of these columns as Python values, a slice at a time: these are ten times larger."""
-    for start in range(0, len(columns[0]), _SLICE):
-        parts = (column.slice(start, _SLICE).to_pylist() for column in columns)
-        yield from zip(*parts, strict=True)
-
-
-_SLICE = 10_000
-
-
-def _mask_files(samples: pa.Table, facts: pa.Table, *fields: str) -> Iterator[tuple[Any, ...]]:
-    """Key, path and these fields of the facts of every mask file."""
-    parts, found = samples["mask"].combine_chunks(), facts["masks"].combine_chunks()
-    keys = samples["key"].take(pc.list_parent_indices(parts))
-    flat = found.flatten()
-    columns = (flat.field(name) for name in fields)
-    return _values(keys, parts.flatten().field("source"), *columns)
-
-
-def _extension(key: str, path: str, form: str) -> Finding:
-    return Finding(
-        "warning",
-        "wrong-extension",
-        key,
-        path,
-        f"the file holds {form}, whatever its name says",
-        "rename it; it is read by its content",
-    )
-
-
-def splits(samples: pa.Table) -> Iterator[Finding]:
-    """Samples without a split where the source fixes the split of others."""
-    fixed = samples["split"]
-    if 0 < fixed.null_count < len(fixed):
-        for key in samples["key"].filter(pc.is_null(fixed)).to_pylist():
-            yield Finding(
-                "error",
-                "no-split",
-                key,
-                "",
-                "the sample has no split while others have one",
-                "give it a split",
-            )
-
-
-def divided_groups(samples: pa.Table) -> Iterator[Finding]:
-    """Samples of one group in several of the splits that the source fixes itself."""
-    pairs = samples.select(["group", "split"]).drop_null().group_by(["group", "split"])
-    counts = pairs.aggregate([]).group_by("group").aggregate([("split", "count")])
-    divided = counts["group"].filter(pc.greater(counts["split_count"], 1))
-    part = samples.filter(pc.is_in(samples["group"], divided.combine_chunks()))
-    for row in part.select(["key", "image", "group", "split"]).to_pylist():
-        yield Finding(
-            "error",
-            "divided-group",
-            row["key"],
-            row["image"],
-            f"it is of group {row['group']!r}, which stands in several splits, here in "
-            f"{row['split']!r}",
-            "mend the splits, leave them out and pass --split, or leave the group out",
-        )
-
-
-def parts(samples: pa.Table) -> Iterator[Finding]:
-    """What the samples table can describe and nothing reads yet: frames, and parts of masks."""
-    masks = samples["mask"].combine_chunks()
-    flat = masks.flatten()
-    odd = pc.or_(pc.not_equal(flat.field("encoding"), "file"), pc.is_valid(flat.field("value")))
-    for name in ("top", "left"):
-        odd = pc.or_(odd, pc.not_equal(flat.field(name), 0))
-    rows = set(pc.list_parent_indices(masks).filter(odd).to_pylist())
-    rows |= set(pc.indices_nonzero(samples["frame"]).to_pylist())
-    for row in sorted(rows):
-        yield Finding(
-            "error",
-            "unsupported-part",
-            samples["key"][row].as_py(),
-            samples["image"][row].as_py(),
-            "frames, and mask parts that are not a file of the image's size, cannot be read yet",
-            "save frame and mask as whole files",
-        )
-
-
-def missing_masks(samples: pa.Table, options: Options) -> Iterator[Finding]:
-    """Samples without a mask, where that was said to be an error."""
-    if options.records.missing_mask != "error":
-        return
-    absent = pc.equal(pc.list_value_length(samples["mask"]), 0)
-    for key, path in zip(
-        samples["key"].filter(absent).to_pylist(),
-        samples["image"].filter(absent).to_pylist(),
-        strict=True,
-    ):
-        yield Finding(
-            "error",
-            "missing-mask",
-            key,
-            path,
-            "the image has no mask",
-            "add its mask, or pass another --missing-mask",
-        )
+def _all(checks: Iterable[Check[_Given]], given: _Given) -> list[Finding]:
+    return [finding for check in checks for finding in check.findings(given)]
 
 
 def mask_values(samples: pa.Table, facts: pa.Table) -> list[MaskValues]:
     """What the scan found in every mask file that it could read."""
+    keys = samples["key"].take(pc.list_parent_indices(samples["mask"]))
+    paths = part_field(samples["mask"], "source")
     fields = ("kind", "values", "counts", "edge_share")
+    found = (part_field(facts["masks"], name) for name in fields)
     return [
-        MaskValues(key, path, kind, tuple(values), tuple(counts), edge_share)
-        for key, path, kind, values, counts, edge_share in _mask_files(samples, facts, *fields)
-        if values is not None
+        MaskValues(key, path, kind, tuple(numbers), tuple(counts), edge_share)
+        for key, path, kind, numbers, counts, edge_share in values(keys, paths, *found)
+        if numbers is not None
     ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -40,6 +40,7 @@ KEPT = pa.schema([*FACTS, pa.field("stamps", pa.list_(pa.int64())), *DRAFT_FIELD
 hash to know a file by), and where its draft lies. Neither goes into a dataset."""
 
 _RULE = b"segrecord.draft-rule"
+_VERSIONS = b"segrecord.versions"
 _HEAD = struct.Struct("<QI")
 """Before each batch: its length in bytes, and its CRC-32C."""
 
@@ -56,11 +57,21 @@ class DraftRef(NamedTuple):
 class KeptScan:
     """Appends scanned rows to one more pair of files, and knows those of earlier runs."""
 
-    def __init__(self, folder: Path, rule: DraftRule | None) -> None:
+    def __init__(
+        self, folder: Path, rule: DraftRule | None, versions: Mapping[str, str] | None = None
+    ) -> None:
+        """Open the folder.
+
+        Args:
+            folder: is made where it is not there.
+            rule: how masks are drafted.
+            versions: of the libraries that decode; what others have found is scanned anew.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self.rule = rule
         self._rule = json.dumps(rule).encode()
+        self._versions = json.dumps(dict(versions or {}), sort_keys=True).encode()
         numbers = [int(path.stem[6:]) for path in folder.glob("facts-*.batches")]
         self._name = f"{max(numbers, default=-1) + 1:04d}"
         self._facts: BinaryIO | None = None
@@ -76,11 +87,12 @@ class KeptScan:
         frames = _frames(path.read_bytes())
         first = next(frames, None)
         schema = pa.ipc.read_schema(pa.py_buffer(first)) if first else None
-        if schema is None or not schema.equals(KEPT):  # of another version: scan anew
+        told = (schema.metadata or {}) if schema is not None else {}
+        if schema is None or not schema.equals(KEPT) or told.get(_VERSIONS) != self._versions:
             return KEPT.empty_table()
         batches = [pa.ipc.read_record_batch(pa.py_buffer(frame), KEPT) for frame in frames]
         table = pa.Table.from_batches(batches, KEPT)
-        same_rule = (schema.metadata or {}).get(_RULE) == self._rule
+        same_rule = told.get(_RULE) == self._rule
         return table if same_rule else _without_drafts(table)
 
     def add(self, rows: list[Scanned]) -> pa.Table:
@@ -95,7 +107,8 @@ class KeptScan:
     def _write(self, data: bytes) -> None:
         if self._facts is None:
             self._facts = (self._folder / f"facts-{self._name}.batches").open("wb")
-            self._write(KEPT.with_metadata({_RULE: self._rule}).serialize().to_pybytes())
+            told = {_RULE: self._rule, _VERSIONS: self._versions}
+            self._write(KEPT.with_metadata(told).serialize().to_pybytes())
         self._facts.write(_HEAD.pack(len(data), google_crc32c.value(data)) + data)
         self._facts.flush()
 

@@ -13,13 +13,15 @@ no mask is decoded twice.
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 
 from segrecord.errors import PixelError
 from segrecord.options import Checks
-from segrecord.pixels import image, mask
+from segrecord.pixels import image, mask, metadata, perceptual
 from segrecord.pixels.load import load, load_head
 
 HEAD_BYTES = 1 << 14
@@ -117,15 +119,14 @@ def _image_facts(
     if data is None:
         return
     facts |= {"image_bytes": len(data), "image_sha256": digest}
-    examined = _attempt(facts["problems"], path, image.examine, data)
+    examined = _attempt(facts["problems"], path, partial(image.examine, decoded=full), data)
     if examined is None:
         return
     found, pixels = examined
     _note_image(facts, found)
-    if full:
-        pixels = (
-            pixels if pixels is not None else _attempt(facts["problems"], path, image.decode, data)
-        )
+    facts["metadata"] = metadata.held(data, found.format)
+    if full and pixels is None:  # CMYK
+        pixels = _attempt(facts["problems"], path, image.decode, data)
     if full and pixels is not None:
         facts |= _statistics(pixels)
 
@@ -146,7 +147,7 @@ def _note_image(facts: dict[str, Any], found: image.ImageFacts) -> None:
 
 
 def _statistics(pixels: image.Pixels) -> dict[str, Any]:
-    """Hash, mean and deviation a channel of decoded pixels (H, W) or (H, W, 3)."""
+    """Hashes, and the spread of the values, of decoded pixels (H, W) or (H, W, 3)."""
     counts = image.histogram(pixels)  # (channels, 256)
     levels = np.arange(256)
     total = counts.sum(axis=1)
@@ -156,7 +157,16 @@ def _statistics(pixels: image.Pixels) -> dict[str, Any]:
         "pixels_sha256": hashlib.sha256(np.ascontiguousarray(pixels).data).digest(),
         "mean": mean.tolist(),
         "deviation": np.sqrt(variance).tolist(),
+        "histogram": _shares(counts.sum(axis=0)),
+        "phash": perceptual.phash(perceptual.thumbnail(pixels)),
     }
+
+
+def _shares(counts: npt.NDArray[np.int64]) -> bytes:
+    """How the values (256,) are spread over 32 equal bins, 65535 being all, as uint16."""
+    bins = counts.reshape(32, 8).sum(axis=1)
+    shares: bytes = (bins * 65535 // bins.sum()).astype("<u2").tobytes()
+    return shares
 
 
 def _mask_facts(
@@ -178,6 +188,8 @@ def _mask_facts(
         "values": values,
         "counts": counts,
         "edge_share": mask.edge_share(plane) if len(values) > 2 else None,  # noqa: PLR2004 - a value between
+        "pixels_sha256": hashlib.sha256(np.ascontiguousarray(plane.values).data).digest(),
+        "map": mask.where(plane),
     }
 
 

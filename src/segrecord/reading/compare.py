@@ -14,8 +14,10 @@ import numpy as np
 
 from segrecord.engines import EngineFailure
 from segrecord.errors import PixelError, RecordError
-from segrecord.pixels import image, mask
+from segrecord.pixels import formats, image, mask
 from segrecord.pixels.load import load
+from segrecord.pixels.metadata import held
+from segrecord.pixels.strip import stripped
 from segrecord.reading.content import read_mask
 from segrecord.records import example, schemas, tfrecord
 
@@ -55,10 +57,14 @@ class CompareTask(NamedTuple):
     compression: str
     mask_classes: int
     map: mask.ValueMap | None
-    """None: masks were copied unread, so their bytes are compared."""
+    """None: masks were copied unread."""
     size: tuple[int, int] | None
     """Height and width to which images and masks were resized."""
     rows: tuple[CompareRow, ...]
+    keep_metadata: bool
+    """Whether image files were to be stored with all that they hold beside pixels."""
+    keep_profile: bool
+    """Whether with their colour profile."""
 
 
 def compare_rows(task: CompareTask) -> tuple[RecordError, ...]:
@@ -99,6 +105,8 @@ def _differences(
     try:
         original = _target(image.decode(load(path)), task.size)
         yield from _image(task.layout, original, found, path)
+        if task.layout.schema != "raw":
+            yield from _bare(task, "image", found.image)
         if row.masks and task.layout.masks:
             path = row.masks[0]
             yield from _mask(task, row, found, original.shape[:2], lut)
@@ -131,6 +139,16 @@ def _image(layout: Layout, original: image.Pixels, found: Read, path: str) -> It
         yield f"the image is {_size(stored)}, {path} is {_size(original)}"
     elif differing := _differing(_rgb(stored), _rgb(original)):
         yield f"the image differs from {path} in {differing} pixels"
+
+
+def _bare(task: CompareTask, what: str, stored: bytes) -> Iterator[str]:
+    """Whether a stored file holds more beside its pixels than the options of the build let it."""
+    form = formats.identify(stored)
+    if task.keep_metadata or form not in {"jpeg", "png"}:
+        return
+    if stripped(stored, form, profile=task.keep_profile) is not stored:
+        names = ", ".join(held(stored, form)) or "data beside its pixels"
+        yield f"the {what} holds {names}, which this dataset was to leave out"
 
 
 def _raw(found: Read) -> image.Pixels:
@@ -168,8 +186,7 @@ def _mask(
         yield f"has no mask, its sample {row.key!r} has one"
         return
     if task.map is None or lut is None:
-        if found.mask != load(path):
-            yield f"the mask's bytes are not those of {path}"
+        yield from _copied_mask(task, found.mask, path)
         return
     height, width = size
     parts = [task.map.apply(mask.read(load(part)), lut) for part in row.masks]
@@ -179,6 +196,17 @@ def _mask(
         yield f"the mask is {_size(stored)}, {path} gives {_size(expected)}"
     elif differing := _differing(stored[:, :, None], expected[:, :, None]):
         yield f"the mask differs from {path} in {differing} pixels"
+
+
+def _copied_mask(task: CompareTask, stored: bytes, path: str) -> Iterator[str]:
+    """A mask that was copied unread: its bytes, or its values where metadata were cut out."""
+    original = load(path)
+    same = stored == original
+    if not same and not task.keep_metadata:
+        same = np.array_equal(mask.read(stored).values, mask.read(original).values)
+    if not same:
+        yield f"the mask's bytes are not those of {path}"
+    yield from _bare(task, "mask", stored)
 
 
 def compare_dataset(
@@ -254,6 +282,7 @@ class _Matched:
             for rule in rules:
                 self.problems.append(RecordError(place.shard.name, rule, number, record["offset"]))
         manifest, size = self._manifest, self._manifest.options.get("pixels", {}).get("size")
+        told = manifest.options.get("records", {})
         return CompareTask(
             path=str(self._folder / place.shard.name),
             name=place.shard.name,
@@ -263,6 +292,9 @@ class _Matched:
             map=self._map,
             size=(size[0], size[1]) if size else None,
             rows=tuple(rows),
+            # Datasets of before this option hold the files as they were.
+            keep_metadata=told.get("keep_metadata", True),
+            keep_profile=told.get("keep_profile", False),
         )
 
     def _row(self, number: int, sample: dict[str, Any]) -> CompareRow:

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from segrecord.errors import RecordError, UsageError
 from segrecord.reading.batches import Batches
 from segrecord.reading.decode import Backend
+from segrecord.reading.folds import Choice, Part, rows_of
 from segrecord.reading.order import Order, State, Tail
 from segrecord.reading.reader import WINDOW, Example, OnError, Reader, Settings
 from segrecord.reading.store import Schema
@@ -33,6 +34,8 @@ def open(  # noqa: A001 - it is `segrecord.open`
     path: str | Path | Sequence[str | Path],
     split: str | None = None,
     *,
+    fold: int | None = None,
+    part: Part | None = None,
     check_crc: bool = True,
     on_error: OnError = "raise",
     schema: Schema | None = None,
@@ -44,7 +47,9 @@ def open(  # noqa: A001 - it is `segrecord.open`
     Args:
         path: a dataset's folder, that of `dataset.json`; or a shard, a glob, a folder or several
             of them, written by others.
-        split: its name; None: all records.
+        split: its name; None: all records, or those of the fold.
+        fold: of a dataset built with --folds, from 0.
+        part: of the fold: "train", all the other folds; "val", the fold itself.
         check_crc: False leaves out the CRC of the data; a flipped bit may then become a pixel.
         on_error: "skip" leaves damaged records out where several are read, warns of each
             (`DamagedRecordWarning`) and remembers them in `Dataset.skipped`.
@@ -55,7 +60,7 @@ def open(  # noqa: A001 - it is `segrecord.open`
             installed. The pixels are equal.
 
     Raises:
-        UsageError: no such split, file or schema.
+        UsageError: no such split, fold, file or schema, or fold without part.
         OutputError: there is no finished dataset.
         RecordError: manifest or index are damaged, or headers of shards of others.
     """
@@ -64,22 +69,12 @@ def open(  # noqa: A001 - it is `segrecord.open`
     places = _absolute(path) if isinstance(path, str | Path) else tuple(map(_absolute, path))
     index_file = None if index is None else _absolute(index)
     reader = Reader(Settings(places, check_crc, on_error, schema, index_file, backend))
-    return Dataset(reader, _rows_of(reader, split))
+    return Dataset(reader, rows_of(reader.store, Choice(split, fold, part)))
 
 
 def _absolute(path: str | Path) -> str:
     """Files are opened when they are first read, perhaps by a process that is elsewhere."""
     return str(Path(path).absolute())
-
-
-def _rows_of(reader: Reader, split: str | None) -> range:
-    store = reader.store
-    if split is None:
-        return range(store.index.num_rows)
-    if split not in store.splits:
-        known = ", ".join(store.splits) or "none: segrecord did not write it"
-        raise UsageError(f"{store.place} has no split {split!r}, it has {known}")
-    return store.splits[split]
 
 
 class Dataset:

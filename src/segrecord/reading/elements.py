@@ -14,6 +14,7 @@ from segrecord.errors import UsageError
 from segrecord.options import IGNORE
 from segrecord.reading.batches import require_size, resized
 from segrecord.reading.dataset import Dataset, open  # noqa: A004 - segrecord.open
+from segrecord.reading.folds import Choice
 from segrecord.records.schemas import NO_LABEL
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def one_hot(ids: npt.NDArray[np.uint8], classes: int) -> npt.NDArray[np.float32]
 
 def elements(
     source: str | Path | Dataset,
-    split: str,
+    choice: Choice,
     *,
     image_size: tuple[int, int] | None,
     one_hot: bool,
@@ -119,7 +120,10 @@ def elements(
     on_error: OnError,
 ) -> Elements:
     """The elements of a dataset by its path, or of one that is open (a selection, say)."""
-    if not isinstance(source, Dataset):
-        source = open(source, split, check_crc=check_crc, on_error=on_error)
+    if isinstance(source, Dataset):
+        choice.refuse(source)
+    else:
+        wanted = choice.or_split("train")._asdict()
+        source = open(source, **wanted, check_crc=check_crc, on_error=on_error)
     source.reader.require_random_access()
     return Elements(source, image_size, one_hot, transform)

@@ -38,6 +38,15 @@ def places(manifest: Manifest) -> Iterator[Place]:
             yield Place(name, number, shard)
 
 
+def split_rows(manifest: Manifest) -> dict[str, range]:
+    """The rows of each split, which follow each other."""
+    found, row = {}, 0
+    for name, split in manifest.splits.items():
+        found[name] = range(row, row + split.records)
+        row += split.records
+    return found
+
+
 def require_size(shard: Path, size: int) -> None:
     """Refuse a shard that is not there, or was cut or swapped, before a record of it is read.
 

@@ -1,63 +1,24 @@
-"""What a dataset holds, by its manifest and index alone: no shard is opened.
-
-Also the plain statement whether the shuffle mixed the classes over the shards, by the adjusted
-standardised residuals of the table class x shard (Haberman, "The analysis of residuals in
-cross-classified tables", Biometrics 29, 1973): under a random shuffle each is nearly standard
-normal.
-"""
+"""What a dataset holds, by its manifest, index and facts alone: no shard is opened."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from segrecord.reading.index import open_index
+from segrecord.reading.coverage import Masks, MaskStats, Numbers, counted_masks, mask_stats, numbers
+from segrecord.reading.folds import Choice, folds_of
+from segrecord.reading.index import open_index, split_rows
+from segrecord.reading.levels import Images, Levels, known_levels
+from segrecord.reading.mixing import Mixing, mixing_of
 from segrecord.records import manifest as manifests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy.typing as npt
-
     from segrecord.records.manifest import Manifest, Split
 
-MIN_EXPECTED = 5
-"""A cell with fewer expected records is not near enough to normal (Cochran 1954)."""
-
-FALSE_ALARM = 0.01
-"""How often, at most, a random shuffle is called badly mixed; shared by a table's cells
-(Bonferroni)."""
-
-
-class Numbers(NamedTuple):
-    """Many numbers in four."""
-
-    min: float
-    median: float
-    mean: float
-    max: float
-
-
-class Mixing(NamedTuple):
-    """How well the classes of a split are mixed over its shards."""
-
-    mixed: bool | None
-    """None: nothing can be said."""
-    residual: float | None
-    """The largest absolute adjusted standardised residual."""
-    limit: float | None
-    """What a random shuffle stays below."""
-    class_name: str
-    """Of the cell with the largest residual."""
-    shard: str
-    left_out: int
-    """Cells with under MIN_EXPECTED expected records."""
-    sentence: str
+Weights = dict[str, float | None]
+"""Of each class by name; None: no record, or no pixel, is of it."""
 
 
 class ShardStats(NamedTuple):
@@ -79,21 +40,21 @@ class SplitStats(NamedTuple):
     classes: dict[str, int]
     shards: tuple[ShardStats, ...]
     mixing: Mixing
+    levels: Levels | None
+    """None: unknown, or there are no records."""
 
 
-class MaskStats(NamedTuple):
-    """The masks of a dataset."""
+class Training(NamedTuple):
+    """What a training takes from the records that it learns from, and from no others."""
 
-    records: int
-    """With a mask."""
-    missing: int
-    """Without one."""
-    foreground: Numbers | None
-    """Share of a mask's pixels that belong to a class other than 0; None: unknown."""
-    classes: dict[str, int]
-    """Pixels of each mask class, by name; empty: unchecked."""
-    ignore_share: float | None
-    """Share of all mask pixels that are not to be trained on; None: unknown."""
+    part: str
+    """Which records these are."""
+    levels: Levels | None
+    """To normalise images by; None: unknown."""
+    class_weights: Weights
+    """Balanced by records; those without a class are left out."""
+    mask_weights: Weights
+    """Balanced by pixels, those to ignore left out; empty: unchecked, or there are no masks."""
 
 
 class Stats(NamedTuple):
@@ -111,27 +72,44 @@ class Stats(NamedTuple):
     record_bytes: Numbers | None
     """Of the serialized Examples."""
     masks: MaskStats
+    levels_of: str
+    """What all `levels` were measured on, or why they are not known."""
+    training: Training
 
 
-def stats(dataset: str | Path) -> Stats:
+def stats(dataset: str | Path, *, fold: int | None = None) -> Stats:
     """The numbers of a dataset.
+
+    Args:
+        dataset: its folder.
+        fold: of a dataset built with --folds: `training` is that of this fold. None: it is that of
+            the split train, or of all records where there is none.
 
     Raises:
         OutputError: there is no finished dataset.
-        RecordError: its manifest or index is damaged.
+        RecordError: its manifest, index or facts are damaged.
+        UsageError: there is no such fold.
     """
     manifest = manifests.load(dataset)
+    part, names = _training_part(str(dataset), manifest, fold)
     index = open_index(dataset, manifest)
-    splits = tuple(_split(name, split) for name, split in manifest.splits.items())
+    images, levels_of = known_levels(dataset, manifest, index)
+    masks, rows = counted_masks(index), split_rows(manifest)
+    splits = tuple(
+        _split(name, split, images.levels([rows[name]]) if images else None)
+        for name, split in manifest.splits.items()
+    )
     return Stats(
         name=Path(dataset).resolve().name,
         records=index.num_rows,
         bytes=sum(split.bytes for split in splits),
         splits=splits,
-        heights=_numbers(index["height"].to_numpy()),
-        widths=_numbers(index["width"].to_numpy()),
-        record_bytes=_numbers(index["length"].to_numpy()),
-        masks=_masks(manifest, index),
+        heights=numbers(index["height"].to_numpy()),
+        widths=numbers(index["width"].to_numpy()),
+        record_bytes=numbers(index["length"].to_numpy()),
+        masks=mask_stats(manifest, index, masks),
+        levels_of=levels_of,
+        training=_training(part, {name: rows[name] for name in names}, manifest, masks, images),
     )
 
 
@@ -146,126 +124,49 @@ def to_json(found: Any) -> Any:
     return found
 
 
-def _numbers(values: npt.NDArray[Any]) -> Numbers | None:
-    if not values.size:
-        return None
-    return Numbers(
-        values.min().item(), float(np.median(values)), float(values.mean()), values.max().item()
-    )
-
-
-def _split(name: str, split: Split) -> SplitStats:
+def _split(name: str, split: Split, levels: Levels | None) -> SplitStats:
     shards = tuple(
         ShardStats(shard.name, shard.records, shard.bytes, shard.class_counts)
         for shard in split.shards
     )
     mixing = mixing_of({shard.name: shard.classes for shard in shards})
-    return SplitStats(name, split.records, split.bytes, split.class_counts, shards, mixing)
+    return SplitStats(name, split.records, split.bytes, split.class_counts, shards, mixing, levels)
 
 
-def mixing_of(counts: Mapping[str, Mapping[str, int]]) -> Mixing:
-    """The mixing statement for the records of each class (inner key) in each shard (outer key)."""
-    classes = sorted({name for shard in counts.values() for name, times in shard.items() if times})
-    shards = [name for name, shard in counts.items() if any(shard.values())]
-    if not classes:
-        return _unsaid("the records have no classes")
-    if len(classes) == 1 or len(shards) == 1:
-        what = "class" if len(classes) == 1 else "shard"
-        return _unsaid(f"there is only one {what}: nothing to mix")
-    table = np.array([[counts[shard].get(name, 0) for shard in shards] for name in classes])
-    found, usable = residuals(table)
-    left_out = int(usable.size - usable.sum())
-    if not usable.any():
-        return _unsaid("too few records in a shard to say whether the classes are mixed", left_out)
-    worst = int(np.where(usable, np.abs(found), -1).argmax())
-    row, column = divmod(worst, len(shards))
-    residual, limit = float(abs(found[row, column])), shuffle_limit(int(usable.sum()))
-    mixed = residual < limit
-    return Mixing(
-        mixed,
-        residual,
-        limit,
-        classes[row],
-        shards[column],
-        left_out,
-        _sentence(residual, limit, f"{classes[row]!r} in {shards[column]}", left_out),
+def _training_part(place: str, manifest: Manifest, fold: int | None) -> tuple[str, tuple[str, ...]]:
+    """The records to learn from, in words, and the splits that hold them."""
+    if fold is not None:
+        choice = Choice(fold=fold, part="train")
+        return f"fold {fold}, train", choice.names(place, manifest.splits, folds_of(manifest))
+    if "train" in manifest.splits:
+        return "split train", ("train",)
+    return "all records", tuple(manifest.splits)
+
+
+def _training(
+    part: str,
+    rows: Mapping[str, range],
+    manifest: Manifest,
+    masks: Masks,
+    images: Images | None,
+) -> Training:
+    records = {
+        name: sum(manifest.splits[split].class_counts.get(name, 0) for split in rows)
+        for name in manifest.classes
+    }
+    return Training(
+        part=part,
+        levels=images.levels(rows.values()) if images else None,
+        class_weights=balanced(records),
+        mask_weights=balanced(masks.pixels(manifest.masks.classes, rows.values())),
     )
 
 
-def _unsaid(why: str, left_out: int = 0) -> Mixing:
-    return Mixing(None, None, None, "", "", left_out, why)
+def balanced(counts: Mapping[str, int]) -> Weights:
+    """Each class weighs n / (classes * count); n: sum of the counts, classes: those that occur.
 
-
-def _sentence(residual: float, limit: float, cell: str, left_out: int) -> str:
-    note = ""
-    if left_out:
-        cells = "cell" if left_out == 1 else "cells"
-        note = f" ({left_out} {cells} with under {MIN_EXPECTED} expected records left out)"
-    if residual < limit:
-        return (
-            f"classes are well mixed over shards: largest residual {residual:.1f}, a random "
-            f"shuffle stays below {limit:.1f}{note}"
-        )
-    return (
-        f"classes are NOT well mixed over shards: largest residual {residual:.1f} ({cell}), a "
-        f"random shuffle stays below {limit:.1f}{note}"
-    )
-
-
-def residuals(
-    table: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Adjusted standardised residuals of a table of counts (classes, shards), and which to use.
-
-    The cells with at least MIN_EXPECTED expected records are to be used. No row or column may be
-    all zero, and there must be two of each.
+    The formula of scikit-learn's `compute_class_weight("balanced", ...)`, after King and Zeng,
+    "Logistic regression in rare events data", Political Analysis 9, 2001.
     """
-    total = table.sum()
-    rows = table.sum(axis=1, keepdims=True) / total
-    columns = table.sum(axis=0, keepdims=True) / total
-    expected = rows * columns * total
-    deviation = np.sqrt(expected * (1 - rows) * (1 - columns))
-    return (table - expected) / deviation, expected >= MIN_EXPECTED
-
-
-def shuffle_limit(cells: int) -> float:
-    """What the largest of so many residuals stays below in all but FALSE_ALARM of shuffles."""
-    return NormalDist().inv_cdf(1 - FALSE_ALARM / (2 * cells))
-
-
-def _masks(manifest: Manifest, index: pa.Table) -> MaskStats:
-    present = int(pc.sum(index["has_mask"]).as_py() or 0)
-    names = manifest.masks.classes
-    shares, pixels = [], np.zeros(len(names), np.int64)
-    sizes, ignored = 0, 0
-    for batch in index.to_batches():
-        known = batch.filter(pc.is_valid(batch["mask_pixels"]))
-        area = known["height"].to_numpy().astype(np.int64) * known["width"].to_numpy()
-        share, by_class = _coverage(known["mask_pixels"], area, len(names))
-        shares.append(share)
-        pixels += by_class
-        sizes += int(area.sum())
-        ignored += int(pc.sum(known["ignore_pixels"]).as_py() or 0)
-    return MaskStats(
-        records=present,
-        missing=index.num_rows - present,
-        foreground=_numbers(np.concatenate(shares)) if shares else None,
-        classes=dict(zip(names, pixels.tolist(), strict=True)) if sizes else {},
-        ignore_share=ignored / sizes if sizes else None,
-    )
-
-
-def _coverage(
-    column: pa.ListArray, area: npt.NDArray[np.int64], classes: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """(N,) foreground share of each mask, and (classes,) pixels of each class; no nulls in."""
-    lengths = pc.list_value_length(column).to_numpy().astype(np.int64)
-    values = column.flatten().to_numpy(zero_copy_only=False)
-    first = np.repeat(np.cumsum(lengths) - lengths, lengths)
-    number = np.arange(len(values)) - first
-    owner = np.repeat(np.arange(len(lengths)), lengths)
-    foreground = np.bincount(owner, np.where(number > 0, values, 0), minlength=len(lengths))
-    by_class = np.zeros(classes, np.int64)
-    inside = number < classes
-    np.add.at(by_class, number[inside], values[inside])
-    return foreground / np.maximum(area, 1), by_class
+    total, present = sum(counts.values()), sum(1 for count in counts.values() if count)
+    return {name: total / (present * count) if count else None for name, count in counts.items()}

@@ -19,8 +19,9 @@ from segrecord.errors import RecordError, UsageError
 from segrecord.options import SchemaName
 from segrecord.reading import foreign
 from segrecord.reading.columns import getter
+from segrecord.reading.folds import folds_of
 from segrecord.reading.frames import ShardFile, streamed
-from segrecord.reading.index import open_index, places
+from segrecord.reading.index import open_index, places, split_rows
 from segrecord.records import example, schemas
 from segrecord.records import manifest as manifests
 from segrecord.records.schemas import NO_LABEL, Layout
@@ -66,6 +67,8 @@ class Store:
     """A row a record, in the order of the shards."""
     splits: dict[str, range]
     """The rows of each split; empty where the shards are not ours."""
+    folds: int | None
+    """Of a cross-validation, whose folds are the splits; None: there are none."""
     layout: Layout
     classes: dict[str, int]
     mask_classes: tuple[str, ...]
@@ -90,16 +93,13 @@ def of_dataset(path: str | Path) -> Store:
         ShardFile(str(folder / place.shard.name), place.shard.name, place.shard.first_row)
         for place in places(manifest)
     )
-    splits, row = {}, 0
-    for name, split in manifest.splits.items():
-        splits[name] = range(row, row + split.records)
-        row += split.records
     layout = schemas.layout_of(manifest)
     return Store(
         place=str(path),
         shards=shards,
         index=index,
-        splits=splits,
+        splits=split_rows(manifest),
+        folds=folds_of(manifest),
         layout=layout,
         classes=manifest.classes,
         mask_classes=manifest.masks.classes,
@@ -136,6 +136,7 @@ def of_shards(
         shards=found.shards,
         index=found.table,
         splits={},
+        folds=None,
         layout=layout,
         classes={},
         mask_classes=(),

@@ -89,6 +89,12 @@ class Manifest(_Part):
     keep_columns: tuple[str, ...]
     samples: int
     quarantined: int
+    """Samples that were left out: those with errors, and copies under --keep-duplicates one."""
+    pseudonymized: str = ""
+    """What tells the secret of the pseudonyms from others, without telling it; "": keys and groups
+    are those of the source."""
+    extends: str = ""
+    """The fingerprint of the dataset whose splits were kept; "": none."""
     findings: dict[str, int]
     """How many findings of each code, errors included where the sample was quarantined."""
     not_checked: tuple[str, ...]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from segrecord.errors import UsageError
+from segrecord.reading.folds import Choice, Part
 from segrecord.tensorflow import exact as exactly
 from segrecord.tensorflow import native
 from segrecord.tensorflow.exact import Ranks, state_after
@@ -24,8 +25,10 @@ __all__ = ["Augment", "dataset", "parse", "state_after"]
 
 def dataset(
     path: str | Path | Dataset,
-    split: str = "train",
+    split: str | None = None,
     *,
+    fold: int | None = None,
+    part: Part | None = None,
     batch_size: int | None = None,
     target: Target | None = None,
     one_hot: bool = False,
@@ -39,12 +42,14 @@ def dataset(
     exact: bool = False,
     **ranks: Unpack[Ranks],
 ) -> Any:
-    """One split as a `tf.data.Dataset` of known cardinality, read in parallel.
+    """A split, or a part of a fold, as a `tf.data.Dataset` of known cardinality, read in parallel.
 
     Args:
         path: the folder of `dataset.json`; with `exact` also an open `segrecord.Dataset`, whose
             own split, checks and selection hold then.
-        split: its name.
+        split: its name; None: train, or what fold and part choose.
+        fold: of a dataset built with --folds, from 0.
+        part: of the fold: "train", all the other folds; "val", the fold itself.
         batch_size: elements to a batch; their images must be of one size, or `image_size` set.
         target: what Keras' `fit` is to learn, see `Target`; None: dicts as of `parse`.
         one_hot: masks as float32 (H, W, mask classes). Pixels to ignore, and all of a missing
@@ -62,19 +67,20 @@ def dataset(
 
     Raises:
         UsageError: an option is out of range or does not go with another, or the dataset has no
-            such split, masks or classes; TensorFlow is not installed.
+            such split, fold, masks or classes; TensorFlow is not installed.
         OutputError: there is no finished dataset at `path`.
         RecordError: the manifest is damaged, or a shard is absent or of another size than it says.
             A CRC that does not hold is TensorFlow's DataLossError in iterating.
     """
     native.require_batch_size(batch_size)
     shape, form, tf = Shape(image_size, augment), Form(target, one_hot), tensorflow()
+    choice = Choice(split, fold, part)
     if exact:
-        plan = exactly.plan(path, split, batch_size, shuffle=shuffle, seed=seed, **ranks)
+        plan = exactly.plan(path, choice, batch_size, shuffle=shuffle, seed=seed, **ranks)
         data = exactly.batches(plan, shape, form, repeat=repeat, drop_remainder=drop_remainder)
     else:
         shuffled = native.Shuffle(shuffle, seed)
-        data = native.elements(_folder(path, ranks), split, shape, form, shuffled, repeat=repeat)
+        data = native.elements(_folder(path, ranks), choice, shape, form, shuffled, repeat=repeat)
         if batch_size is not None:
             data = data.batch(batch_size, drop_remainder=drop_remainder)
     options = tf.data.Options()

@@ -24,6 +24,7 @@ import numpy as np
 from segrecord.errors import UsageError
 from segrecord.reading.batches import Batch, Batches
 from segrecord.reading.dataset import Dataset, open  # noqa: A004 - segrecord.open
+from segrecord.reading.folds import Choice, Part
 from segrecord.reading.order import Order, State, Tail
 from segrecord.tensorflow.framework import tensorflow
 from segrecord.tensorflow.shaping import Form, Shape
@@ -79,7 +80,7 @@ class Plan:
 
 def plan(
     source: str | Path | Dataset,
-    split: str,
+    choice: Choice,
     batch_size: int | None,
     *,
     shuffle: bool,
@@ -92,7 +93,11 @@ def plan(
     """The batches of one rank; raises as `segrecord.tensorflow.dataset`."""
     if batch_size is None:
         raise UsageError("exact=True gives batches: pass batch_size")
-    dataset = source if isinstance(source, Dataset) else open(source, split)
+    if isinstance(source, Dataset):
+        choice.refuse(source)
+        dataset = source
+    else:
+        dataset = open(source, **choice.or_split("train")._asdict())
     begin = dataset.state(shuffle=shuffle, seed=seed or 0, resumed=state)
     order = Order(len(dataset), batch_size, begin.seed, ranks, rank, tail)
     return Plan(dataset, order, begin, seed or 0 if begin.seed is None else begin.seed)
@@ -101,8 +106,10 @@ def plan(
 def state_after(
     delivered: int,
     path: str | Path | Dataset,
-    split: str = "train",
+    split: str | None = None,
     *,
+    fold: int | None = None,
+    part: Part | None = None,
     batch_size: int,
     shuffle: bool = False,
     seed: int | None = None,
@@ -117,6 +124,8 @@ def state_after(
         delivered: batches that were taken, in all epochs since the dataset's own `state`.
         path: as the dataset was made with.
         split: likewise.
+        fold: likewise.
+        part: likewise.
         batch_size: likewise.
         shuffle: likewise.
         seed: likewise.
@@ -127,7 +136,8 @@ def state_after(
     """
     if delivered < 0:
         raise UsageError(f"delivered must be at least 0, got {delivered}")
-    found = plan(path, split, batch_size, shuffle=shuffle, seed=seed, **ranks)
+    choice = Choice(split, fold, part)
+    found = plan(path, choice, batch_size, shuffle=shuffle, seed=seed, **ranks)
     return found.after(delivered)
 
 

@@ -1,4 +1,4 @@
-"""The shards of a split, read by TensorFlow's own reader: fast, in no order that can be resumed."""
+"""Shards read by TensorFlow's own reader: fast, in no order that can be resumed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segrecord.errors import UsageError
+from segrecord.reading.folds import folds_of
 from segrecord.reading.index import require_size
 from segrecord.records import manifest as manifests
 from segrecord.records.schemas import layout_of
@@ -13,6 +14,7 @@ from segrecord.tensorflow.framework import tensorflow
 from segrecord.tensorflow.parsing import parse
 
 if TYPE_CHECKING:
+    from segrecord.reading.folds import Choice
     from segrecord.records.manifest import Manifest
     from segrecord.tensorflow.shaping import Form, Shape
 
@@ -29,16 +31,16 @@ class Shuffle(NamedTuple):
 
 
 def elements(
-    path: Path, split: str, shape: Shape, form: Form, shuffle: Shuffle, *, repeat: bool
+    path: Path, choice: Choice, shape: Shape, form: Form, shuffle: Shuffle, *, repeat: bool
 ) -> Any:
-    """The split's samples in their form; raises as `segrecord.tensorflow.dataset`."""
+    """The samples of the chosen splits, in their form; raises as `segrecord.tensorflow.dataset`."""
     manifest = manifests.load(path)
     layout = layout_of(manifest)
     form = form.fitted(layout, manifest.masks.classes, str(path))
     tf = tensorflow()
     # An epoch's augmentation must not hang on which thread is first: each record has its seed.
     seeds = tf.data.Dataset.random(shuffle.seed, rerandomize_each_iteration=True).batch(2)
-    data = tf.data.Dataset.zip((_records(path, manifest, split, shuffle), seeds))
+    data = tf.data.Dataset.zip((_records(path, manifest, choice, shuffle), seeds))
 
     def element(record: Any, seed: Any) -> Any:
         found = parse(record, layout)
@@ -55,12 +57,11 @@ def require_batch_size(batch_size: int | None) -> None:
         raise UsageError(f"batch_size must be at least 1, got {batch_size}")
 
 
-def _records(path: Path, manifest: Manifest, split: str, shuffle: Shuffle) -> Any:
-    """The split's serialized records, of known cardinality."""
-    if split not in manifest.splits:
-        raise UsageError(f"{path} has no split {split!r}, it has {', '.join(manifest.splits)}")
-    tf = tensorflow()
-    shards = manifest.splits[split].shards
+def _records(path: Path, manifest: Manifest, choice: Choice, shuffle: Shuffle) -> Any:
+    """The serialized records of the chosen splits as one stream, of known cardinality."""
+    names = choice.or_split("train").names(path, manifest.splits, folds_of(manifest))
+    shards = [shard for name in names for shard in manifest.splits[name].shards]
+    records, tf = sum(shard.records for shard in shards), tensorflow()
     for shard in shards:
         require_size(path / shard.name, shard.bytes)  # not at an epoch's end
     files = tf.data.Dataset.from_tensor_slices(
@@ -76,4 +77,4 @@ def _records(path: Path, manifest: Manifest, split: str, shuffle: Shuffle) -> An
     if shuffle.on:
         found = found.shuffle(_SHUFFLE_BUFFER, seed=shuffle.seed)
     # TensorFlow ends silently on a shard that was cut; with this it says so.
-    return found.apply(tf.data.experimental.assert_cardinality(manifest.splits[split].records))
+    return found.apply(tf.data.experimental.assert_cardinality(records))

@@ -1,99 +1,28 @@
-"""The command line: parses and prints, nothing else.
-
-Flags are made from the option objects, so that each option stands once (segrecord/options.py).
-Exit codes: 0 done; 1 errors in the data or the output; 2 wrong usage; 130 interrupted.
-"""
+"""The verbs: each parses, calls the library, and prints."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import os
 import sys
-import tempfile
-import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from segrecord.errors import DataError, OutputError, SegrecordError, UsageError
+from segrecord.cli.failing import console, print_data_error
+from segrecord.cli.flags import Command, flags, given
+from segrecord.errors import DataError, OutputError
 from segrecord.options import GROUPS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rich.console import Console
-
     from segrecord.pipeline import Scan
 
-INTERRUPTED = 130
 
-
-class _Command(click.Command):
-    """A command that shows its options by stage."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            # The text above tells of the arguments.
-            record = (
-                parameter.get_help_record(ctx) if parameter.param_type_name == "option" else None
-            )
-            if record is not None:
-                groups.setdefault(title_of(parameter), []).append(record)
-        for title, records in groups.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
-
-
-_GROUP_OF = {
-    option.name: group for group, kind in GROUPS.items() for option in dataclasses.fields(kind)
-}
-
-
-def title_of(parameter: click.Parameter) -> str:
-    """The stage that a flag belongs to, as a heading."""
-    return _GROUP_OF.get(parameter.name or "", "options").capitalize()
-
-
-def _flags(
-    *groups: str, only: tuple[str, ...] = ()
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The flags of these option groups, or of these options of theirs alone, as a decorator."""
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        for group in reversed(groups):
-            hints = get_type_hints(GROUPS[group])
-            for option in reversed(dataclasses.fields(GROUPS[group])):
-                if not only or option.name in only:
-                    command = _flag(option, hints[option.name])(command)
-        return command
-
-    return decorate
-
-
-def _flag(option: dataclasses.Field[Any], hint: Any) -> Any:
-    """One flag. Values are passed on as text where the option object reads text itself."""
-    name = f"--{option.name.replace('_', '-')}"
-    kinds = [kind for kind in get_args(hint) if kind is not type(None)] or [hint]
-    settings: dict[str, Any] = {"help": option.metadata["help"], "default": None}
-    literal = hint if get_origin(hint) is Literal else kinds[0]
-    if get_origin(literal) is Literal:
-        settings["type"] = click.Choice(get_args(literal))
-        if option.default is not None:
-            settings["help"] += f" [default: {option.default}]"
-    elif hint is bool:
-        settings |= {"is_flag": True}
-    else:
-        settings["metavar"] = option.metadata["metavar"]
-        if int in kinds and option.name != "shard_size":
-            settings["type"] = int
-    return click.option(name, option.name, **settings)
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+SCANNED = (
+    *("checks", "ignore", "error", "near_duplicates", "split", "folds", "seed", "extend"),
+    *("exclude", "pseudonymize", "workers"),
+)
+"""Options of a build that change what a scan finds, beside those of source and pixels."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -102,7 +31,7 @@ def cli() -> None:
     """Images, segmentation masks and class labels in, verified TFRecord shards out."""
 
 
-@cli.command(cls=_Command)
+@cli.command(cls=Command)
 @click.argument("directory", default="demo", type=click.Path(path_type=Path))
 @click.option(
     "--count",
@@ -121,25 +50,25 @@ def demo(directory: Path, count: int) -> None:
     from segrecord.demo import tour  # noqa: PLC0415 - keeps --help light
     from segrecord.reporting import printed, told  # noqa: PLC0415 - as above
 
-    console = _console()
+    screen = console()
     click.echo(f"drawing {count} images in {directory / 'source'}")
-    monitor = told.ConsoleMonitor(console)
+    monitor = told.ConsoleMonitor(screen)
     try:
         made = tour(directory, count, monitor=monitor)
     finally:
         monitor.close()
-    told.print_findings(console, made.built.findings)
-    printed.print_report(console, made.report)
-    told.print_manifest(console, made.built.manifest, str(made.built.path), made.built.seconds)
+    told.print_findings(screen, made.built.findings)
+    printed.print_report(screen, made.report)
+    told.print_manifest(screen, made.built.manifest, str(made.built.path), made.built.seconds)
     click.echo(f"look: {made.picture} shows one image with its mask")
     if made.report.problems:
         sys.exit(1)
 
 
-@cli.command(cls=_Command)
+@cli.command(cls=Command)
 @click.argument("source")
-@_flags("source", "pixels")
-@_flags("checks", "run", only=("checks", "workers"))
+@flags("source", "pixels")
+@flags("checks", "plan", "records", "run", only=SCANNED)
 @click.option(
     "--facts", "facts_file", metavar="FILE", help="keep what is found; unchanged files are reused"
 )
@@ -167,10 +96,10 @@ def scan(  # each parameter is a flag
     from segrecord.building import sidecars  # noqa: PLC0415 - as above
     from segrecord.reporting import told  # noqa: PLC0415 - as above
 
-    console = _console()
-    monitor = told.ConsoleMonitor(console, quiet=as_json)
+    screen = console()
+    monitor = told.ConsoleMonitor(screen, quiet=as_json)
     try:
-        result = pipeline.scan(source, facts_file=facts_file, monitor=monitor, **_given(options))
+        result = pipeline.scan(source, facts_file=facts_file, monitor=monitor, **given(options))
     finally:
         monitor.close()
     if findings is not None:
@@ -180,8 +109,8 @@ def scan(  # each parameter is a flag
         document = told.scan_json(len(result.samples), result.understood, result.findings)
         click.echo(json.dumps(document, indent=2))
     else:
-        told.print_findings(console, result.findings)
-        told.print_scan(console, len(result.samples), result.findings, written or source)
+        told.print_findings(screen, result.findings)
+        told.print_scan(screen, len(result.samples), result.findings, written or source)
     if result.errors:
         sys.exit(1)
 
@@ -205,10 +134,10 @@ def _write_samples(result: Scan, path: str) -> str:
     return f"{path} --classes {mapping}"
 
 
-@cli.command(cls=_Command)
+@cli.command(cls=Command)
 @click.argument("source")
 @click.argument("out", type=click.Path(path_type=Path))
-@_flags(*GROUPS)
+@flags(*GROUPS)
 def build(source: str, out: Path, **options: Any) -> None:
     """Make a dataset of SOURCE in the folder OUT.
 
@@ -219,29 +148,30 @@ def build(source: str, out: Path, **options: Any) -> None:
     from segrecord import pipeline  # noqa: PLC0415 - keeps --help light
     from segrecord.reporting import told  # noqa: PLC0415 - as above
 
-    console = _console()
-    monitor = told.ConsoleMonitor(console)
+    screen = console()
+    monitor = told.ConsoleMonitor(screen)
     try:
-        built = pipeline.build(source, out, monitor=monitor, **_given(options))
+        built = pipeline.build(source, out, monitor=monitor, **given(options))
     except DataError as error:
         monitor.close()
-        _print_data_error(error)
+        print_data_error(error)
         if options["on_error"] != "quarantine":
             click.echo(told.way_out(error.findings, monitor.samples), err=True, nl=False)
         sys.exit(1)
     finally:
         monitor.close()
-    told.print_findings(console, built.findings)
+    told.print_findings(screen, built.findings)
     if built.reused_shards:
         click.echo(f"{built.reused_shards} shards were finished by an earlier run")
-    told.print_manifest(console, built.manifest, str(built.path), built.seconds)
+    told.print_manifest(screen, built.manifest, str(built.path), built.seconds)
 
 
-@cli.command(cls=_Command)
+@cli.command(cls=Command)
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.option("--source", metavar="SOURCE", help="compare every pixel and label with this source")
 @click.option("--metadata", metavar="FILE", help="the build's --metadata, if it is not beside it")
 @click.option("--root", metavar="DIR", help="the build's --root")
+@click.option("--pseudonymize", metavar="KEYFILE", help="the build's --pseudonymize")
 @click.option("--workers", type=int, metavar="N", help="worker processes (default: one a core)")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 def verify(dataset: Path, as_json: bool, **options: Any) -> None:  # noqa: FBT001 - a flag
@@ -253,7 +183,7 @@ def verify(dataset: Path, as_json: bool, **options: Any) -> None:  # noqa: FBT00
     from segrecord import pipeline  # noqa: PLC0415 - keeps --help light
     from segrecord.reporting import printed, told  # noqa: PLC0415 - as above
 
-    monitor = told.ConsoleMonitor(_console(), quiet=as_json)
+    monitor = told.ConsoleMonitor(console(), quiet=as_json)
     try:
         report = pipeline.verify(dataset, monitor=monitor, **options)
     finally:
@@ -261,30 +191,32 @@ def verify(dataset: Path, as_json: bool, **options: Any) -> None:  # noqa: FBT00
     if as_json:
         click.echo(json.dumps(told.report_json(report), indent=2))
     else:
-        printed.print_report(_console(), report)
+        printed.print_report(console(), report)
     if report.problems:
         sys.exit(1)
 
 
-@cli.command(cls=_Command)
+@cli.command(cls=Command)
 @click.argument("dataset", type=click.Path(path_type=Path))
+@click.option("--fold", type=int, metavar="K", help="weights and levels for this fold's training")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
-def stats(dataset: Path, as_json: bool) -> None:  # noqa: FBT001 - a flag
+def stats(dataset: Path, fold: int | None, as_json: bool) -> None:  # noqa: FBT001 - a flag
     """Count the classes, sizes and mask pixels of DATASET.
 
-    By split and shard, with a plain statement whether the shuffle mixed the classes well.
+    By split and shard, with a plain statement whether the shuffle mixed the classes well; and what
+    a training asks for: mean and deviation a channel, class weights, mask coverage by class.
     """
     from segrecord.reading import stats as counting  # noqa: PLC0415 - keeps --help light
     from segrecord.reporting import printed  # noqa: PLC0415 - as above
 
-    counted = counting.stats(dataset)
+    counted = counting.stats(dataset, fold=fold)
     if as_json:
         click.echo(json.dumps(counting.to_json(counted), indent=2))
     else:
-        printed.print_stats(_console(), counted)
+        printed.print_stats(console(), counted)
 
 
-@cli.command(cls=_Command)
+@cli.command(cls=Command)
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.argument("record")
 @click.option(
@@ -307,11 +239,11 @@ def show(dataset: Path, record: str, output: str | None) -> None:
         sheet.save(path, "PNG")
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None
-    printed.print_record(_console(), found)
+    printed.print_record(console(), found)
     click.echo(f"picture: {path}")
 
 
-@cli.command(cls=_Command)
+@cli.command(cls=Command)
 @click.argument("shards", nargs=-1, required=True)
 @click.option("--out", metavar="DIR", help="where to write them (default: idx beside the shards)")
 def index(shards: tuple[str, ...], out: str | None) -> None:
@@ -326,72 +258,3 @@ def index(shards: tuple[str, ...], out: str | None) -> None:
     written = write_offsets(shards[0] if len(shards) == 1 else shards, out)
     folders = ", ".join(sorted({str(path.parent) for path in written}))
     click.echo(f"offsets of {len(written)} shard{'s' * (len(written) != 1)}: {folders}")
-
-
-def _console() -> Console:
-    from rich.console import Console  # noqa: PLC0415 - keeps --help light
-
-    return Console(highlight=False, soft_wrap=True)
-
-
-def main() -> None:
-    """Run the command line; every expected error ends in one or two lines on stderr."""
-    try:
-        cli(standalone_mode=False, prog_name="segrecord")
-    except click.ClickException as error:
-        _print_usage_error(error)
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; run the same command again to go on", err=True)
-        sys.exit(INTERRUPTED)
-    except DataError as error:
-        _print_data_error(error)
-        sys.exit(1)
-    except SegrecordError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as error:
-        where = error.filename or "a file"
-        click.echo(f"error: {where} cannot be read or written: {error.strerror or error}", err=True)
-        sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - no traceback reaches a user
-        _print_fault(error)
-        sys.exit(1)
-
-
-def _print_fault(error: Exception) -> None:
-    """Say that segrecord itself is at fault, and where the traceback lies."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="segrecord-fault-", suffix=".txt", encoding="utf-8", delete=False
-    ) as file:
-        file.write("".join(traceback.format_exception(error)))
-    text = " ".join(str(error).split())[:200]
-    click.echo(f"error: a fault in segrecord itself: {type(error).__name__}: {text}", err=True)
-    click.echo(f"please report it with {file.name}; what is finished is kept", err=True)
-
-
-def _print_usage_error(error: click.ClickException) -> None:
-    text = error.format_message()
-    context: click.Context | None = getattr(error, "ctx", None)
-    if text.startswith("Usage:") or context is None:  # no arguments at all: the help itself
-        click.echo(text, err=True)
-        return
-    click.echo(f"error: {text[:1].lower()}{text[1:]}", err=True)
-    click.echo(f"{context.command_path} --help lists what there is", err=True)
-
-
-def _print_data_error(error: DataError) -> None:
-    from rich.console import Console  # noqa: PLC0415 - keeps --help light
-
-    from segrecord.reporting import told  # noqa: PLC0415 - as above
-
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    told.print_findings(console, error.findings)
-    click.echo(f"error: {error}", err=True)
-
-
-if __name__ == "__main__":
-    main()

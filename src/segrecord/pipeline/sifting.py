@@ -1,0 +1,99 @@
+"""What is written and what is left out: samples with errors, and copies where one is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+import pyarrow.compute as pc
+
+from segrecord import codes
+from segrecord.errors import Finding
+from segrecord.pipeline.excluding import EXCLUDED
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from segrecord.pipeline.judging import Judge, Scan
+
+DROPPED = "duplicate-dropped"
+"""The finding of a copy that was left out because one is enough."""
+
+Stop = Callable[[str, tuple[Finding, ...]], NoReturn]
+
+
+class LeftOut(NamedTuple):
+    """What was left out, and all findings that remain to be told."""
+
+    keys: frozenset[str]
+    findings: tuple[Finding, ...]
+
+
+def sift(scanned: Scan, judge: Judge, stop: Stop) -> tuple[Scan, LeftOut]:
+    """The scan of the samples that are written.
+
+    Args:
+        scanned: all samples.
+        judge: judges those that are left.
+        stop: ends the build; called where there are errors and the samples may not be left out,
+            where leaving them out mends nothing, and where nothing would be left.
+    """
+    findings = dict.fromkeys(scanned.findings)
+    if scanned.errors and judge.options.checks.on_error == "stop":
+        stop("no shard was written", tuple(findings))
+    if _unpaired(scanned):
+        stop("not one mask belongs to an image, so the pairing itself is wrong", tuple(findings))
+    sound = scanned
+    gone = {finding.key for finding in scanned.findings if finding.code == EXCLUDED}
+    # Without the bad masks the values of the others may mean something else: judge again.
+    while sound.errors:
+        bad = {finding.key for finding in sound.errors} - {""}
+        if not bad and sound is not scanned:  # what the source said of itself is told once
+            stop("leaving samples out does not mend what concerns all of them", tuple(findings))
+        gone |= bad
+        sound = sound.without(bad, judge)
+        findings |= dict.fromkeys(sound.findings)
+        if not len(sound.samples):
+            stop("every sample has an error, nothing is left to write", tuple(findings))
+    if judge.options.checks.keep_duplicates == "one":
+        copies = codes.releveled(_copies(sound), judge.options.checks.ignore, ())
+        gone |= {finding.key for finding in copies}
+        sound = sound.without(gone, judge)
+        findings |= dict.fromkeys((*copies, *sound.findings))
+    return sound, LeftOut(frozenset(gone), tuple(findings))
+
+
+def _unpaired(scanned: Scan) -> bool:
+    """Whether there are masks and none of them has found its image."""
+    some = pc.any(pc.greater(pc.list_value_length(scanned.samples["mask"]), 0)).as_py()
+    return not some and any(found.code == "mask-without-image" for found in scanned.findings)
+
+
+def _copies(sound: Scan) -> list[Finding]:
+    """The samples that add nothing: another one has the same pixels, mask, class and split."""
+    found: list[Finding] = []
+    for rows in sound.duplicates.exact:
+        first: dict[object, str] = {}
+        for row in rows:
+            key = sound.samples["key"][row].as_py()
+            kept = first.setdefault(_content(sound, row), key)
+            if kept != key:
+                found.append(_dropped(key, sound.samples["image"][row].as_py(), kept))
+    return found
+
+
+def _content(sound: Scan, row: int) -> object:
+    masks: pa.Scalar = sound.facts["masks"][row]
+    planes = tuple(mask["pixels_sha256"] for mask in masks.as_py() or ())
+    return planes, tuple(sound.samples["labels"][row].as_py()), sound.splits[row]
+
+
+def _dropped(key: str, path: str, kept: str) -> Finding:
+    return Finding(
+        "warning",
+        DROPPED,
+        key,
+        path,
+        f"left out: pixels, mask and class are those of {kept}",
+        "leave out --keep-duplicates one to keep it",
+    )
