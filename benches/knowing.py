@@ -40,7 +40,15 @@ def everything(bench: Bench) -> list[Row]:
     return [
         _against("whole process, `scan --checks full`", runs[scan.name], peer, SCAN_LIMIT),
         _against("whole process, `build --checks full`", runs[build.name], peer, BUILD_LIMIT),
+        _processor("processor time of the scan", runs[scan.name], peer),
+        _processor("processor time of the build", runs[build.name], peer),
     ]
+
+
+def _processor(what: str, runs: Sequence[Run], peer: Sequence[Run]) -> Row:
+    ours, theirs = [run.processor for run in runs], [run.processor for run in peer]
+    told = table.times(measure.ratio(ours, theirs))
+    return Row(what, table.seconds(ours), table.seconds(theirs), told, "", None)
 
 
 def _against(what: str, runs: Sequence[Run], peer: Sequence[Run], limit: float) -> Row:

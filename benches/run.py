@@ -2,9 +2,9 @@
 
 python benches/run.py [--only NAME] [--pairs N] [--repeats K] [--write docs/benchmarks.md]
 
-There are three groups of cases, building, knowing and reading; each has a table of its own in the
-page. With --write the tables of those groups that were run are replaced, and the plot of reading
-is drawn.
+There are four groups of cases: building, knowing, reading and viewing; each has a table of its own
+in the page. With --write the tables of those groups that were run are replaced, and the plot of
+reading is drawn.
 """
 
 from __future__ import annotations
@@ -15,15 +15,26 @@ import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cases
 import knowing
 import measure
 import plot
 import reading
+import reporting
+import viewing
 from table import Bar, Bench, Row, Set, markdown
 
-GROUPS = {"building": cases.CASES, "knowing": knowing.CASES, "reading": reading.CASES}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GROUPS: dict[str, dict[str, tuple[str, Callable[[Bench], list[Row]]]]] = {
+    "building": cases.CASES,
+    "knowing": knowing.CASES,
+    "reading": reading.CASES,
+    "viewing": viewing.CASES | reporting.CASES,
+}
 
 PLOT = Path("images/benchmarks.svg")
 """Beside the page."""
@@ -31,6 +42,7 @@ PLOT = Path("images/benchmarks.svg")
 _LARGER = 4  # times the pairs, for the growth of memory
 _NAMED = {
     "building": ("segrecord", "numpy", "pillow", "pyarrow", "isal", "tensorflow"),
+    "viewing": ("segrecord", "pillow", "pyarrow", "starlette", "uvicorn"),
     "knowing": ("segrecord", "numpy", "pillow", "pyarrow", "isal"),
     "reading": (
         *("segrecord", "numpy", "pillow", "pyarrow", "isal", "protobuf", "opencv-python-headless"),

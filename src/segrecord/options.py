@@ -210,7 +210,7 @@ class PlanOptions:
 
     def __post_init__(self) -> None:
         if self.split is not None:
-            object.__setattr__(self, "split", _shares(self.split))
+            object.__setattr__(self, "split", splits.shares(self.split))
         if self.folds is not None:
             _rules.require(
                 _rules.is_int(self.folds, 2, splits.MAX_FOLDS),
@@ -243,26 +243,6 @@ class PlanOptions:
         if self.folds is None:
             return self.split
         return tuple((name, 1 / self.folds) for name in splits.fold_names(self.folds))
-
-
-def _shares(value: Any) -> tuple[tuple[str, float], ...]:
-    shares = []
-    for name, text in _rules.pairs("split", value):
-        _rules.require(not splits.name_rule(name), splits.name_rule(name), name)
-        try:
-            share = float(text)
-        except ValueError:
-            share = -1.0
-        _rules.require(
-            0 < share <= 1, f"the share of split {name} must be over 0 and at most 1", text
-        )
-        shares.append((name, share))
-    names = [name for name, _ in shares]
-    _rules.require(len(set(names)) == len(names), "split must name each split once", value)
-    _rules.require(not splits.together_rule(names), splits.together_rule(names), value)
-    total = sum(share for _, share in shares)
-    _rules.require(abs(total - 1) < 1e-6, "the shares of split must add up to 1", round(total, 6))  # noqa: PLR2004 - rounding
-    return tuple(shares)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,6 +297,22 @@ class RecordOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """What is said of the dataset beside its records."""
+
+    card: str | None = _option(
+        None, "TOML file with licence, source, citation ... of the dataset's card", "FILE"
+    )
+    no_report: bool = _option(False, "write no report.html")
+    no_thumbnails: bool = _option(False, "leave pictures out of the report")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "card", _rules.path("card", self.card))
+        for name in ("no_report", "no_thumbnails"):
+            _rules.flag(name.replace("_", "-"), getattr(self, name))
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """How the work is run; nothing here changes a byte of the output."""
 
@@ -341,6 +337,7 @@ class Options:
     checks: CheckOptions = field(default_factory=CheckOptions)
     plan: PlanOptions = field(default_factory=PlanOptions)
     records: RecordOptions = field(default_factory=RecordOptions)
+    report: ReportOptions = field(default_factory=ReportOptions)
     run: RunOptions = field(default_factory=RunOptions)
 
     def __post_init__(self) -> None:
@@ -384,6 +381,7 @@ GROUPS: dict[str, Any] = {
     "checks": CheckOptions,
     "plan": PlanOptions,
     "records": RecordOptions,
+    "report": ReportOptions,
     "run": RunOptions,
 }
 

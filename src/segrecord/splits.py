@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
+
+from segrecord import _rules
 
 SPLIT_NAMES = ("train", "val", "test")
 
@@ -44,3 +47,28 @@ def together_rule(names: Iterable[str]) -> str:
     if any(later.startswith(name) for name, later in pairwise(ordered)):
         return "no split's name may begin with another's, in any case (readers glob NAME*)"
     return ""
+
+
+def shares(value: Any) -> tuple[tuple[str, float], ...]:
+    """Names and shares of splits, of `train=0.8,val=0.2`, a mapping or pairs.
+
+    Raises:
+        UsageError: a name or a share breaks a rule.
+    """
+    found = []
+    for name, text in _rules.pairs("split", value):
+        _rules.require(not name_rule(name), name_rule(name), name)
+        try:
+            share = float(text)
+        except ValueError:
+            share = -1.0
+        _rules.require(
+            0 < share <= 1, f"the share of split {name} must be over 0 and at most 1", text
+        )
+        found.append((name, share))
+    names = [name for name, _ in found]
+    _rules.require(len(set(names)) == len(names), "split must name each split once", value)
+    _rules.require(not together_rule(names), together_rule(names), value)
+    total = sum(share for _, share in found)
+    _rules.require(abs(total - 1) < 1e-6, "the shares of split must add up to 1", round(total, 6))  # noqa: PLR2004 - rounding
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""What the checks say of real data: no patient on two sides, and no false alarm among the errors."""
+"""What the checks say of real data: no patient on two sides, no false alarm among the errors."""
 
 from collections import defaultdict
 from pathlib import Path

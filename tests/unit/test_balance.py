@@ -38,10 +38,12 @@ def test_ten_to_one_one_class_and_no_class_are_not_told():
 
 
 def test_a_split_that_was_asked_for_and_is_empty_is_an_error():
-    found = list(empty_splits(["train", "val"], ["train", "val", "test"]))
+    three = samples(("a", "p"), ("a", "q"), ("a", "r"))
+    splits = ["train", "val", "val"]
+    found = list(empty_splits(three, splits, ["train", "val", "test"]))
     assert told(found) == [("error", "empty-split", "")]
     assert found[0].message == "split 'test' has no sample"
-    assert list(empty_splits(["train", "val"], ["train", "val"])) == []
+    assert list(empty_splits(three, splits, ["train", "val"])) == []
 
 
 def spread(*rows):

@@ -29,7 +29,7 @@ def test_what_is_marked_as_wrong_is_left_out_and_listed(tmp_path):
 
 def test_marks_of_other_samples_are_told(tmp_path):
     root = source(tmp_path / "src", 4)
-    path = marks(tmp_path / "marks.csv", "key,mark\nelsewhere,wrong\n")
+    path = marks(tmp_path / "marks.csv", "key,mark,note\nelsewhere,wrong,\n")
     found = segrecord.scan(root, exclude=path)
     assert [f.level for f in found.findings if f.code == "exclude-unknown"] == ["warning"]
     assert len(found.samples) == 4
@@ -38,10 +38,10 @@ def test_marks_of_other_samples_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("key,mark\na,maybe\n", "line 2: there must be a key and a mark"),
-        ("key,mark\n,wrong\n", "line 2"),
-        ("sample,verdict\na,wrong\n", "line 2"),
-        ("key,mark\n\xff,wrong\n".encode("latin-1"), "cannot be read"),
+        ("key,mark,note\na,maybe,\n", "line 2: .*maybe"),
+        ("key,mark,note\na,wrong\n", "line 2: a line holds"),
+        ("sample,verdict\na,wrong\n", "its columns must be key,mark,note"),
+        ("key,mark,note\n\xff,wrong,\n".encode("latin-1"), "it is not UTF-8"),
     ],
 )
 def test_what_is_no_list_of_marks_is_refused(tmp_path, text, said):
@@ -52,5 +52,5 @@ def test_what_is_no_list_of_marks_is_refused(tmp_path, text, said):
 
 
 def test_a_list_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="No such file"):
+    with pytest.raises(UsageError, match="there is no such file"):
         segrecord.scan(source(tmp_path / "src", 2), exclude=tmp_path / "none.csv")

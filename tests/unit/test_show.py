@@ -216,7 +216,7 @@ def test_a_printed_report_shows_some_of_each_kind_and_counts_the_rest():
     assert "... and 7 more of this kind" in text
     assert text.count("CRC") == 1
     assert "not checked: masks" in text
-    assert "11 problems: 20 records in 1 shards, 123.5 kB" in text
+    assert "11 problems: 20 records in 1 shard, 123.5 kB" in text
     assert max(map(len, text.splitlines())) <= 80
 
 

@@ -23,6 +23,7 @@ FINDINGS_FILE = "findings.csv"
 QUARANTINE_FILE = "quarantine.csv"
 README_FILE = "README.md"
 MAPPING_FILE = "class_mapping.json"
+REPORT_FILE = "report.html"
 
 LEFT_OUT = frozenset({"duplicate-dropped", "excluded"})
 """Findings of samples that were left out although no error says so."""

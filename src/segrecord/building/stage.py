@@ -43,7 +43,7 @@ class Stage:
         self._synced: list[Future[None]] = []
 
     def sync(self, name: str) -> None:
-        """Begin to put a finished shard on disk, while workers go on; `commit` waits for it."""
+        """Begin to put a finished shard on disk, while workers go on; `seal` waits for it."""
         self._synced.append(self._disk.submit(_sync_file, self.files / name))
 
     def finished(self, mark: str, name: str) -> dict[str, Any] | None:
@@ -76,8 +76,8 @@ class Stage:
             os.fsync(file.fileno())
         temporary.replace(self.files / name)
 
-    def commit(self, manifest: manifests.Manifest) -> None:
-        """Make the dataset: all shards are on disk, `dataset.json` is written, all files move up.
+    def seal(self, manifest: manifests.Manifest) -> None:
+        """Finish the dataset in the stage: all shards are on disk, `dataset.json` is written.
 
         Raises:
             OSError: the disk is full or failing.
@@ -86,7 +86,10 @@ class Stage:
             synced.result()
         self.write(manifests.MANIFEST, manifests.dumps(manifest))
         sync_folder(self.files)
-        self.move_up()
+
+    def holds(self, manifest: manifests.Manifest, but: str) -> bool:
+        """Whether all files of a dataset but this one stand here."""
+        return all((self.files / name).exists() for name in _names(manifest) - {but})
 
     def move_up(self) -> None:
         """Move the files of a finished stage into the output, `dataset.json` last.

@@ -226,21 +226,76 @@ def show(dataset: Path, record: str, output: str | None) -> None:
     """Show one RECORD of DATASET: its features and a picture.
 
     RECORD is a key, or a number from 0 in the order of the index. The picture shows the image,
-    and beside it the image with its mask.
+    and beside it the image with its mask; a terminal with colours shows them in blocks too.
     """
     from segrecord.reading.lookup import read_record  # noqa: PLC0415 - keeps --help light
     from segrecord.records import manifest  # noqa: PLC0415 - as above
-    from segrecord.reporting import picture, printed  # noqa: PLC0415 - as above
+    from segrecord.reporting import blocks, overlay, picture, printed  # noqa: PLC0415 - as above
+    from segrecord.reporting.layout import printable  # noqa: PLC0415 - as above
 
     found = read_record(dataset, record)
     path = Path(output or f"{found.key.rpartition('/')[2]}.overlay.png")
-    sheet = picture.of_record(found, manifest.load(dataset))
+    seen = picture.sides_of(found, manifest.load(dataset))
     try:
-        sheet.save(path, "PNG")
+        overlay.sheet(seen).save(path, "PNG")
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None
-    printed.print_record(console(), found)
-    click.echo(f"picture: {path}")
+    screen = console()
+    printed.print_record(screen, found)
+    if blocks.can_draw(screen):
+        blocks.draw(screen, seen)
+    click.echo(f"picture: {printable(str(path), screen.encoding)}")
+
+
+@cli.command(cls=Command)
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option("--no-thumbnails", is_flag=True, help="leave pictures out")
+def report(dataset: Path, no_thumbnails: bool) -> None:  # noqa: FBT001 - a flag
+    """Write report.html of DATASET anew.
+
+    It is one page to read before training, which a build writes too. It needs no network, and
+    holds pictures of the images unless --no-thumbnails is given.
+    """
+    from segrecord.reporting.report import write  # noqa: PLC0415 - keeps --help light
+
+    click.echo(f"report: {write(dataset, thumbnails=not no_thumbnails)}")
+
+
+@cli.command(cls=Command)
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option("--source", metavar="SOURCE", help="show the original files too")
+@click.option("--metadata", metavar="FILE", help="the build's --metadata, if it is not beside it")
+@click.option("--root", metavar="DIR", help="the build's --root")
+@click.option("--pseudonymize", metavar="KEYFILE", help="the build's --pseudonymize")
+@click.option(
+    "--marks", metavar="FILE", default="marks.csv", show_default=True, help="where marks are kept"
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, metavar="N", help="default: a free one"
+)
+@click.option("--open", "open_browser", is_flag=True, help="open the page in the browser")
+def view(
+    dataset: Path,
+    source: str | None,
+    metadata: str | None,
+    root: str | None,
+    pseudonymize: str | None,
+    **options: Any,
+) -> None:
+    """Browse the records of DATASET, and mark them.
+
+    The page is served to this machine alone, until Ctrl-C. Records marked as wrong stay out of
+    the next dataset by `segrecord build ... --exclude marks.csv`.
+    """
+    from segrecord.reporting.view.app import serve  # noqa: PLC0415 - keeps --help light
+
+    files = None
+    if source is not None:
+        from segrecord import pipeline  # noqa: PLC0415 - as above
+
+        samples = pipeline.originals(dataset, source, metadata, root, pseudonymize)
+        files = dict(zip(*(samples[name].to_pylist() for name in ("key", "image")), strict=True))
+    serve(dataset, source=files, **options)
 
 
 @cli.command(cls=Command)

@@ -6,7 +6,7 @@ source -> samples -> facts -> findings -> plan -> shards -> read back -> committ
 from segrecord.pipeline.judging import Scan
 from segrecord.pipeline.monitor import Monitor, Silent
 from segrecord.pipeline.scanning import scan
-from segrecord.pipeline.verifying import verify
+from segrecord.pipeline.verifying import originals, verify
 from segrecord.pipeline.writing import Built, build
 
-__all__ = ["Built", "Monitor", "Scan", "Silent", "build", "scan", "verify"]
+__all__ = ["Built", "Monitor", "Scan", "Silent", "build", "originals", "scan", "verify"]

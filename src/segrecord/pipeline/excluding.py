@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord.errors import Finding, UsageError
+from segrecord.reporting.view import marks
 from segrecord.sources.understood import Understood
 from segrecord.tables import TEXT
 
@@ -17,36 +17,20 @@ EXCLUDED = "excluded"
 """The finding of a sample that was left out because it is marked as wrong."""
 
 WRONG = "wrong"
-MARKS = ("good", WRONG, "unsure")
 
 
-def read_marks(path: str | Path) -> dict[str, str]:
+def read_wrong(path: str | Path) -> dict[str, str]:
     """The notes of the samples that are marked as wrong, by key.
 
     Args:
-        path: a CSV with the columns key and mark (good, wrong or unsure), and perhaps note, as
-            `segrecord view` writes it.
+        path: the CSV that `segrecord view` writes: key, mark (good, wrong or unsure) and note.
 
     Raises:
-        UsageError: it cannot be read, or holds something else.
+        UsageError: it is not there, cannot be read, or holds something else.
     """
-    try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"--exclude {path} cannot be read: {reason}") from None
-    wrong = {}
-    for number, row in enumerate(rows, 2):
-        key, mark = row.get("key"), row.get("mark")
-        if not key or mark not in MARKS:
-            raise UsageError(
-                f"--exclude {path} line {number}: there must be a key and a mark "
-                f"({', '.join(MARKS)}), got {key!r} and {mark!r}"
-            )
-        if mark == WRONG:
-            wrong[key] = row.get("note") or ""
-    return wrong
+    if not Path(path).exists():
+        raise UsageError(f"--exclude {path}: there is no such file")
+    return {key: mark.note for key, mark in marks.read(Path(path)).items() if mark.mark == WRONG}
 
 
 def without(understood: Understood, wrong: dict[str, str], path: str) -> Understood:

@@ -32,6 +32,9 @@ MIN_SECRET = 16
 MAX_SECRET = 1 << 16
 """Bytes; what is larger was not meant to be a key file."""
 
+_LETTERS = 4
+"""Shorter names, such as 7, stand in other texts by chance."""
+
 _DOMAIN = "segrecord.pseudonym1"
 """Set apart from every other use of the same secret; 1: the version of the rule."""
 
@@ -129,7 +132,7 @@ def disguise(understood: Understood, secret: bytes) -> Disguised:
     chose, and the texts of findings, which `segrecord.pipeline.disclosure` takes care of.
 
     Raises:
-        UsageError: a kept column repeats the keys, groups or file names, or two keys or groups
+        UsageError: a kept column tells most keys, groups or file names, or two keys or groups
             have the same pseudonym.
     """
     samples = understood.samples
@@ -160,10 +163,11 @@ def _refuse_kept_names(samples: pa.Table) -> None:
             continue
         cells = samples[column].to_pylist()
         for what, own in names.items():
-            if _repeats(cells, own) or (what == "file name" and _repeats(map(_stem, cells), own)):
+            if _tells(cells, own) or (what == "file name" and _tells(map(_stem, cells), own)):
                 raise UsageError(
                     f"the kept column {column.removeprefix(META_PREFIX)} is the {what} of each "
-                    "sample, which --pseudonymize is to replace; leave it out of --keep-columns"
+                    "sample or holds it, nearly always, which --pseudonymize is to replace; leave "
+                    "it out of --keep-columns"
                 )
 
 
@@ -171,10 +175,20 @@ def _stem(path: str | None) -> str | None:
     return os.path.splitext(os.path.basename(path))[0] if path else None  # noqa: PTH119, PTH122 - text, in a hot loop
 
 
-def _repeats(cells: Iterable[str | None], names: list[str | None]) -> bool:
-    """Whether every cell that is filled is its sample's name."""
-    filled = [cell == name for cell, name in zip(cells, names, strict=True) if cell]
-    return bool(filled) and all(filled)
+def _tells(cells: Iterable[str | None], names: list[str | None]) -> bool:
+    """Whether more than half of the cells that are filled are their sample's name, or hold it.
+
+    Upper and lower case are not told apart: people who type names do not either.
+    """
+    filled = [_holds(cell, name) for cell, name in zip(cells, names, strict=True) if cell]
+    return 2 * sum(filled) > len(filled)
+
+
+def _holds(cell: str, name: str | None) -> bool:
+    if not name:
+        return False
+    cell, name = cell.casefold(), name.casefold()
+    return cell == name or (len(name) >= _LETTERS and name in cell)
 
 
 def _crosswalk(samples: pa.Table, told: set[str], secret: bytes) -> pa.Table:

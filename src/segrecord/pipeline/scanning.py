@@ -84,8 +84,8 @@ def run(
         understood, crosswalk = pseudonyms.disguise(understood, judge.secret)
         earlier = pa.concat_tables([earlier, pseudonyms.rekeyed(earlier, judge.secret)])
     if options.plan.exclude is not None:
-        marks = excluding.read_marks(options.plan.exclude)
-        understood = excluding.without(understood, marks, options.plan.exclude)
+        wrong = excluding.read_wrong(options.plan.exclude)
+        understood = excluding.without(understood, wrong, options.plan.exclude)
     samples = understood.samples
     monitor.stage("scan", len(samples))
     kept = pa.concat_tables([store.earlier(), earlier])

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord import codes
 from segrecord.errors import Finding
 from segrecord.pipeline.excluding import EXCLUDED
+from segrecord.planning import joined as joining
+from segrecord.tables import TEXT
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from segrecord.pipeline.judging import Judge, Scan
 
 DROPPED = "duplicate-dropped"
@@ -27,6 +28,8 @@ class LeftOut(NamedTuple):
 
     keys: frozenset[str]
     findings: tuple[Finding, ...]
+    images: dict[str, str]
+    """The image file of each such sample that the scan has met, by key."""
 
 
 def sift(scanned: Scan, judge: Judge, stop: Stop) -> tuple[Scan, LeftOut]:
@@ -58,9 +61,17 @@ def sift(scanned: Scan, judge: Judge, stop: Stop) -> tuple[Scan, LeftOut]:
     if judge.options.checks.keep_duplicates == "one":
         copies = codes.releveled(_copies(sound), judge.options.checks.ignore, ())
         gone |= {finding.key for finding in copies}
-        sound = sound.without(gone, judge)
+        sound = _tied(sound).without(gone, judge)
         findings |= dict.fromkeys((*copies, *sound.findings))
-    return sound, LeftOut(frozenset(gone), tuple(findings))
+        if sound.errors:
+            stop("leaving copies out brought them", tuple(findings))
+    return sound, LeftOut(frozenset(gone), tuple(findings), _images(scanned, gone))
+
+
+def _images(scanned: Scan, keys: set[str]) -> dict[str, str]:
+    columns = scanned.samples.select(["key", "image"])
+    some = columns.filter(pc.is_in(columns["key"], value_set=pa.array(sorted(keys), TEXT)))
+    return dict(zip(*(column.to_pylist() for column in some.columns), strict=True))
 
 
 def _unpaired(scanned: Scan) -> bool:
@@ -86,6 +97,15 @@ def _content(sound: Scan, row: int) -> object:
     masks: pa.Scalar = sound.facts["masks"][row]
     planes = tuple(mask["pixels_sha256"] for mask in masks.as_py() or ())
     return planes, tuple(sound.samples["labels"][row].as_py()), sound.splits[row]
+
+
+def _tied(sound: Scan) -> Scan:
+    """The same, where what copies tie together stays together when they are left out.
+
+    Two patients who share a picture are one, or nobody knows whose it is.
+    """
+    joined = joining.join(sound.samples["group"], sound.duplicates.numbers)
+    return sound._replace(duplicates=sound.duplicates._replace(numbers=joined))
 
 
 def _dropped(key: str, path: str, kept: str) -> Finding:

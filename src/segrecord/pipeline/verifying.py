@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from segrecord.engines import LocalEngine
 from segrecord.errors import UsageError
 from segrecord.options import SourceOptions
@@ -49,22 +51,56 @@ def verify(
     """
     folder = Path(dataset)
     manifest = manifests.load(folder)
-    secret = pseudonyms.read_secret(pseudonymize) if pseudonymize is not None else None
-    if source is not None or secret is not None:
-        pseudonyms.require_same(manifest.pseudonymized, secret, dataset)
+    if source is not None or pseudonymize is not None:
+        _secret(manifest, dataset, pseudonymize)  # wrong ones are told before the long work
     shards = sum(len(split.shards) for split in manifest.splits.values())
     told = monitor or Silent()
     with LocalEngine(workers, PRELOAD) as engine:
         report = reading.check_dataset(folder, Watched(engine, told, "verify", shards))
         if source is None:
             return report
-        understood = understand(source, _options(manifest, source, metadata, root))
-        if secret is not None:
-            understood, _ = pseudonyms.disguise(understood, secret)
-        samples = understood.samples
+        samples = originals(folder, source, metadata, root, pseudonymize)
         watched = Watched(engine, told, "compare", shards)
         problems = compare.compare_dataset(folder, samples, watched)
     return report._replace(problems=(*report.problems, *problems))
+
+
+def originals(
+    dataset: str | Path,
+    source: Any,
+    metadata: str | None = None,
+    root: str | None = None,
+    pseudonymize: str | None = None,
+) -> pa.Table:
+    """The samples (schema tables.SAMPLES) that a dataset was built from, under its keys.
+
+    Args:
+        dataset: its folder.
+        source: as for `verify`.
+        metadata: as for `verify`.
+        root: as for `verify`.
+        pseudonymize: as for `verify`.
+
+    Raises:
+        OutputError: there is no finished dataset.
+        RecordError: its manifest is damaged.
+        UsageError: as for `verify`.
+        SourceError: the source cannot be understood.
+    """
+    manifest = manifests.load(dataset)
+    secret = _secret(manifest, dataset, pseudonymize)
+    understood = understand(source, _options(manifest, source, metadata, root))
+    if secret is not None:
+        understood, _ = pseudonyms.disguise(understood, secret)
+    return understood.samples
+
+
+def _secret(
+    manifest: manifests.Manifest, dataset: str | Path, pseudonymize: str | None
+) -> bytes | None:
+    secret = pseudonyms.read_secret(pseudonymize) if pseudonymize is not None else None
+    pseudonyms.require_same(manifest.pseudonymized, secret, dataset)
+    return secret
 
 
 def _options(

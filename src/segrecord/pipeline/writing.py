@@ -146,7 +146,10 @@ def _stop(place: stage.Stage, scanned: Scan, why: str, findings: tuple[Finding, 
     path.write_bytes(sidecars.findings_csv(findings))
     errors = sum(finding.level == "error" for finding in findings)
     some = f"{errors} error{'s' * (errors != 1)} in the data"
-    raise DataError(f"{some}: {why}; {path} lists all", findings)
+    end = f"{path} lists all"
+    if holds_dataset and scanned.crosswalk is not None:
+        end += f" with the names of the source: remove {path.parent} before you pass on {place.out}"
+    raise DataError(f"{some}: {why}; {end}", findings)
 
 
 def _write(sound: Scan, left_out: LeftOut, run: _Build) -> tuple[manifests.Manifest, int]:
@@ -158,7 +161,7 @@ def _write(sound: Scan, left_out: LeftOut, run: _Build) -> tuple[manifests.Manif
     staged = run.place.staged()
     # Under --checks none the fingerprint alone does not tell that the files are the same.
     if staged and staged.fingerprint == fingerprint and staged.masks.checked:
-        run.place.move_up()
+        _publish(staged, left_out, run)
         return staged, len(blocks)
     if staged is not None:
         run.place.abandon()
@@ -180,8 +183,21 @@ def _write(sound: Scan, left_out: LeftOut, run: _Build) -> tuple[manifests.Manif
     files[sidecars.README_FILE] = sidecars.readme(manifest)
     for name, content in files.items():
         run.place.write(name, content)
-    run.place.commit(manifest)
+    run.place.seal(manifest)
+    _publish(manifest, left_out, run)
     return manifest, reused
+
+
+def _publish(manifest: manifests.Manifest, left_out: LeftOut, run: _Build) -> None:
+    """Write the report of what stands in the stage, and commit the dataset."""
+    report_file = sidecars.REPORT_FILE
+    # Where files were moved up already, by a run that was killed, it was written before.
+    if report_file in manifest.files and run.place.holds(manifest, but=report_file):
+        from segrecord.reporting import report  # noqa: PLC0415 - jinja2, only where it is written
+
+        thumbnails = not run.options.report.no_thumbnails
+        report.write(run.place.files, thumbnails=thumbnails, sources=left_out.images)
+    run.place.move_up()
 
 
 def _ingredients(sound: Scan, run: _Build) -> assemble.Ingredients:
@@ -262,7 +278,14 @@ def _write_shards(
             run.place.sync(result.name)
         run.monitor.progress(done)
     if findings:
-        _stop(run.place, sound, "files changed while they were read", tuple(findings))
+        changed = any(finding.code == "changed-since-scan" for finding in findings)
+        # What --checks none has not read may turn out to be broken.
+        why = (
+            "files changed while they were read"
+            if changed
+            else "files are not what their headers say"
+        )
+        _stop(run.place, sound, why, tuple(findings))
     if failures:
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         raise OutputError(failures[0] + more)
@@ -297,7 +320,8 @@ def _manifest(
         findings=dict(sorted(counts.items())),
         not_checked=_not_checked(options),
         splits=splits,
-        files={sidecars.README_FILE: ""},
+        files={sidecars.README_FILE: ""}
+        | ({} if options.report.no_report else {sidecars.REPORT_FILE: ""}),
     )
 
 
@@ -311,13 +335,17 @@ def _masks(sound: Scan, options: Options) -> manifests.Masks:
     )
 
 
+_COPIES = "copies: pictures were not compared, splits may hold the same one"
+
+
 def _not_checked(options: Options) -> tuple[str, ...]:
     return {
         "full": (),
-        "basic": ("image pixels: files are sound, but PNG images were not decoded",),
+        "basic": ("image pixels: files are sound, but PNG images were not decoded", _COPIES),
         "none": (
             "pixels: only headers were read, no image or mask was decoded",
             "mask values: masks were copied unread, right only where they hold class ids",
+            _COPIES,
         ),
     }[options.checks.checks]
 

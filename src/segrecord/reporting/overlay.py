@@ -43,22 +43,38 @@ _LINE = 18  # pixels, the height of a line of the legend
 _NAME = 40  # characters of a class name that are shown
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
     """One line of the legend."""
 
     number: int
+    """The mask class; 0: a remark without a colour."""
     text: str
 
 
+class Sides(NamedTuple):
+    """What is seen of a record."""
+
+    plain: Image.Image
+    """The image, RGB, at the size at which it is shown."""
+    painted: Image.Image
+    """The same with the mask painted over."""
+    legend: list[Entry]
+
+
 def overlay(image: Pixels, mask: Pixels | None, classes: Sequence[str] = ()) -> Image.Image:
-    """The image, and beside it the image with its mask painted over.
+    """The image, and beside it the image with its mask painted over; takes what `sides` does."""
+    return sheet(sides(image, mask, classes))
+
+
+def sides(image: Pixels, mask: Pixels | None, classes: Sequence[str] = ()) -> Sides:
+    """The image, the image with its mask painted over, and what the colours mean.
 
     Each class but 0 has a colour, half transparent with a crisp outline; pixels to ignore (255)
-    are hatched grey. Below stands which colour is which class, with its share of the pixels.
+    are hatched grey. The legend says which colour is which class, with its share of the pixels.
 
     Args:
         image: (H, W, 3) or (H, W).
-        mask: (H, W) class ids; None: there is none, and the picture says so.
+        mask: (H, W) class ids; None: there is none, and the legend says so.
         classes: the names of the mask classes, by id.
 
     Raises:
@@ -68,13 +84,11 @@ def overlay(image: Pixels, mask: Pixels | None, classes: Sequence[str] = ()) -> 
         raise ValueError(f"image and mask must be of one size, got {image.shape} and {mask.shape}")
     size = _shown_size(image.shape[0], image.shape[1])
     plain = _resized(np.ascontiguousarray(image), size, Image.Resampling.LANCZOS).convert("RGB")
-    painted = plain
-    entries = [_Entry(0, "no mask")]
-    if mask is not None:
-        ids = np.asarray(_resized(np.ascontiguousarray(mask), size, Image.Resampling.NEAREST))
-        painted = Image.fromarray(_paint(np.asarray(plain), ids))
-        entries = _legend(mask, classes)
-    return _sheet(plain, painted, entries)
+    if mask is None:
+        return Sides(plain, plain, [Entry(0, "no mask")])
+    ids = np.asarray(_resized(np.ascontiguousarray(mask), size, Image.Resampling.NEAREST))
+    painted = Image.fromarray(_paint(np.asarray(plain), ids))
+    return Sides(plain, painted, _legend(mask, classes))
 
 
 def colour_of(number: int) -> tuple[int, int, int]:
@@ -128,7 +142,7 @@ def _outline(ids: Pixels) -> npt.NDArray[np.bool_]:
     return edge
 
 
-def _legend(mask: Pixels, classes: Sequence[str]) -> list[_Entry]:
+def _legend(mask: Pixels, classes: Sequence[str]) -> list[Entry]:
     counts = np.bincount(mask.ravel(), minlength=256)
     entries = []
     for number in np.flatnonzero(counts).tolist():
@@ -137,28 +151,30 @@ def _legend(mask: Pixels, classes: Sequence[str]) -> list[_Entry]:
         name = classes[number] if number < len(classes) else f"class {number}"
         name = "ignore" if number == IGNORE else name
         shown = name if len(name) <= _NAME else name[: _NAME - 3] + "..."
-        entries.append(_Entry(number, f"{shown}  {100 * counts[number] / mask.size:.1f} %"))
-    return entries or [_Entry(0, "the mask is empty")]
+        entries.append(Entry(number, f"{shown}  {100 * counts[number] / mask.size:.1f} %"))
+    return entries or [Entry(0, "the mask is empty")]
 
 
-def _sheet(plain: Image.Image, painted: Image.Image, entries: list[_Entry]) -> Image.Image:
+def sheet(seen: Sides) -> Image.Image:
+    """Both sides beside each other, and the legend below."""
+    plain, painted, entries = seen
     width, height = plain.size
     left = width + 3 * _GAP // 2
     below = height + 2 * _GAP
-    sheet = Image.new("RGB", (2 * width + 3 * _GAP, below + _LINE * len(entries) + _GAP), _PAPER)
-    sheet.paste(plain, (_GAP, _GAP))
-    sheet.paste(painted, (left + _GAP // 2, _GAP))
-    draw = ImageDraw.Draw(sheet)
+    paper = Image.new("RGB", (2 * width + 3 * _GAP, below + _LINE * len(entries) + _GAP), _PAPER)
+    paper.paste(plain, (_GAP, _GAP))
+    paper.paste(painted, (left + _GAP // 2, _GAP))
+    draw = ImageDraw.Draw(paper)
     font = ImageFont.load_default(13)
     for line, entry in enumerate(entries):
         top, x = below + line * _LINE, left + _GAP // 2
         if entry.number:
-            sheet.paste(_swatch(entry.number), (x, top + 2))
+            paper.paste(_swatch(entry.number), (x, top + 2))
             x += _LINE
         # The built-in font knows Latin letters only.
         text = entry.text.encode("latin-1", "replace").decode("latin-1")
         draw.text((x, top), text, fill=_INK, font=font)
-    return sheet
+    return paper
 
 
 def _swatch(number: int) -> Image.Image:

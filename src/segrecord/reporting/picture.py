@@ -12,11 +12,16 @@ from segrecord.reading.content import read_mask
 from segrecord.reading.lookup import Record
 from segrecord.records.manifest import Manifest
 from segrecord.records.schemas import Read, layout_of
-from segrecord.reporting.overlay import overlay
+from segrecord.reporting.overlay import Sides, sheet, sides
 
 
 def of_record(record: Record, manifest: Manifest) -> Image.Image:
-    """The record's image, and beside it the image with its mask.
+    """The record's image, and beside it the image with its mask; takes what `sides_of` does."""
+    return sheet(sides_of(record, manifest))
+
+
+def sides_of(record: Record, manifest: Manifest) -> Sides:
+    """The record's image, the image with its mask, and the legend.
 
     Args:
         record: of the dataset of this manifest.
@@ -32,13 +37,13 @@ def of_record(record: Record, manifest: Manifest) -> Image.Image:
         raise RecordError(record.shard, str(error), record.number, record.offset) from None
 
 
-def _drawn(stored: Read, manifest: Manifest) -> Image.Image:
+def _drawn(stored: Read, manifest: Manifest) -> Sides:
     pixels = _pixels(stored)
     mask = None
     if stored.mask and stored.has_mask is not False:
         size = (pixels.shape[0], pixels.shape[1])
         mask = read_mask(layout_of(manifest), stored.mask, size, len(manifest.masks.classes))
-    return overlay(pixels, mask, manifest.masks.classes)
+    return sides(pixels, mask, manifest.masks.classes)
 
 
 def _pixels(stored: Read) -> npt.NDArray[np.uint8]:

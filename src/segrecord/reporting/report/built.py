@@ -1,0 +1,155 @@
+"""What was built, in words and numbers, and the command that builds it again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyarrow.compute as pc
+
+from segrecord.options import GROUPS
+from segrecord.reading.index import split_rows
+from segrecord.reporting.layout import size_text
+
+if TYPE_CHECKING:
+    from segrecord.records.manifest import Manifest
+    from segrecord.reporting.report.data import Data
+
+
+class SplitRow(NamedTuple):
+    """One split, as a row of a table."""
+
+    name: str
+    records: int
+    share: float
+    """Percent."""
+    shards: int
+    bytes: str
+    groups: int | None
+    """None: no sample has one."""
+    masks: int
+
+
+class Built(NamedTuple):
+    """The dataset."""
+
+    tiles: tuple[tuple[str, str], ...]
+    """The few large numbers: what, how many."""
+    splits: tuple[SplitRow, ...]
+    facts: tuple[tuple[str, str], ...]
+    command: str
+    changed: tuple[tuple[str, str], ...]
+    """The options that are not as they are by default: flag and value."""
+    options: tuple[tuple[str, str], ...]
+    versions: tuple[tuple[str, str], ...]
+
+
+def built(data: Data, command: str, seconds: float | None) -> Built:
+    """What was built.
+
+    Args:
+        data: the dataset.
+        command: that built it; "": it is put together from the options.
+        seconds: that it took; None: unknown.
+    """
+    manifest = data.manifest
+    changed = flags(manifest)
+    return Built(
+        tiles=tuple(_tiles(manifest)),
+        splits=tuple(_splits(data)),
+        facts=tuple(_facts(manifest, seconds)),
+        command=command or _command(changed, errors=bool(data.findings.of("error"))),
+        changed=tuple(changed),
+        options=tuple(
+            (f"{group}: {name}", json.dumps(value, ensure_ascii=False))
+            for group, options in manifest.options.items()
+            for name, value in options.items()
+        ),
+        versions=tuple(manifest.versions.items()),
+    )
+
+
+def _tiles(manifest: Manifest) -> list[tuple[str, str]]:
+    splits = manifest.splits.values()
+    counts = [
+        (manifest.samples, "sample", "samples"),
+        (manifest.samples - manifest.masks.missing, "with a mask", "with a mask"),
+        (len(manifest.classes), "class", "classes"),
+        (len(manifest.masks.classes), "mask class", "mask classes"),
+        (len(splits), "split", "splits"),
+        (sum(len(split.shards) for split in splits), "shard", "shards"),
+    ]
+    tiles = [(one if count == 1 else many, f"{count:,}") for count, one, many in counts]
+    return [*tiles, ("in all shards", size_text(sum(split.bytes for split in splits)))]
+
+
+def _splits(data: Data) -> list[SplitRow]:
+    manifest, rows = data.manifest, split_rows(data.manifest)
+    found = []
+    for name, split in manifest.splits.items():
+        part = data.index.slice(rows[name].start, split.records)
+        groups = pc.count_distinct(part["group"], mode="only_valid").as_py()
+        found.append(
+            SplitRow(
+                *(name, split.records, 100 * split.records / max(manifest.samples, 1)),
+                *(len(split.shards), size_text(split.bytes), groups),
+                int(np.count_nonzero(part["has_mask"].to_numpy())),
+            )
+        )
+    if not any(row.groups for row in found):
+        return [row._replace(groups=None) for row in found]
+    return found
+
+
+def _facts(manifest: Manifest, seconds: float | None) -> list[tuple[str, str]]:
+    found = [
+        ("source", manifest.understood),
+        ("schema", f"{manifest.schema_name}, compression {manifest.compression}"),
+        ("seed", str(manifest.seed)),
+        ("left out", f"{manifest.quarantined:,} samples"),
+        ("segrecord", manifest.segrecord),
+        ("fingerprint", manifest.fingerprint),
+    ]
+    if manifest.extends:
+        found.append(("extends", manifest.extends))
+    if manifest.pseudonymized:
+        found.append(("pseudonyms", "keys and groups are pseudonyms"))
+    if seconds is not None:
+        found.append(("built in", f"{seconds:.1f} s"))
+    return [(name, value) for name, value in found if value]
+
+
+def _command(changed: list[tuple[str, str]], *, errors: bool) -> str:
+    words = ["segrecord", "build", "SOURCE", "OUT"]
+    if errors:  # else there would be no dataset
+        words += ["--on-error", "quarantine"]
+    for flag, value in changed:
+        words += [flag, *([shlex.quote(value)] if value else [])]
+    return " ".join(words)
+
+
+def flags(manifest: Manifest) -> list[tuple[str, str]]:
+    """The flags of the options that differ from the defaults; "" is the value of a switch.
+
+    Files are named without their folders: the manifest knows no more of them.
+    """
+    found = []
+    for group, options in manifest.options.items():
+        usual = vars(GROUPS[group]()) if group in GROUPS else {}
+        for name, value in options.items():
+            if value != json.loads(json.dumps(usual.get(name))) and value not in (None, "", []):
+                found.append((f"--{name.replace('_', '-')}", _value(value)))
+    return found
+
+
+def _value(value: Any) -> str:
+    """An option's value as its flag takes it."""
+    if value is True:
+        return ""
+    if not isinstance(value, list):
+        return str(value)
+    if all(isinstance(item, list) for item in value):
+        return ",".join(f"{left}={right}" for left, right in value)
+    return ("x" if all(isinstance(item, int) for item in value) else ",").join(map(str, value))
