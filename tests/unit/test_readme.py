@@ -123,6 +123,7 @@ def place(tmp_path_factory):
     for some in (draw_lesions, draw_xrays, draw_class_folders, draw_ham, draw_isic, draw_smooth):
         some(folder)
     (folder / "secret.key").write_bytes(bytes(range(32)))
+    (folder / "marks.csv").write_text("key,mark,note\nimages/ISIC_0000003,wrong,blurred\n")
     return folder
 
 

@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 errors in the data or the output; 2 wrong usage; 130 inter
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -21,6 +22,9 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line; every expected error ends in one or two lines on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that its encoding lacks are escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli(standalone_mode=False, prog_name="segrecord")
     except click.ClickException as error:

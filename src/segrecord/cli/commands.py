@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +111,9 @@ def scan(  # each parameter is a flag
         click.echo(json.dumps(document, indent=2))
     else:
         told.print_findings(screen, result.findings)
-        told.print_scan(screen, len(result.samples), result.findings, written or source)
+        told.print_scan(
+            screen, len(result.samples), result.findings, written or shlex.quote(source)
+        )
     if result.errors:
         sys.exit(1)
 
@@ -122,7 +125,7 @@ def _write_samples(result: Scan, path: str) -> str:
 
     write_listing(result.samples, path)
     if not result.classes:
-        return path
+        return shlex.quote(path)
     mapping = Path(path).parent / sidecars.MAPPING_FILE
     content = sidecars.mapping_json(result.classes)
     if mapping.exists() and mapping.read_bytes() != content:
@@ -131,7 +134,7 @@ def _write_samples(result: Scan, path: str) -> str:
             "move it away"
         )
     mapping.write_bytes(content)
-    return f"{path} --classes {mapping}"
+    return shlex.join((path, "--classes", str(mapping)))
 
 
 @cli.command(cls=Command)
@@ -192,6 +195,8 @@ def verify(dataset: Path, as_json: bool, **options: Any) -> None:  # noqa: FBT00
         click.echo(json.dumps(told.report_json(report), indent=2))
     else:
         printed.print_report(console(), report)
+        if not report.problems:
+            told.print_steps(console(), str(dataset), "view", "stats")
     if report.problems:
         sys.exit(1)
 
@@ -207,13 +212,14 @@ def stats(dataset: Path, fold: int | None, as_json: bool) -> None:  # noqa: FBT0
     a training asks for: mean and deviation a channel, class weights, mask coverage by class.
     """
     from segrecord.reading import stats as counting  # noqa: PLC0415 - keeps --help light
-    from segrecord.reporting import printed  # noqa: PLC0415 - as above
+    from segrecord.reporting import printed, told  # noqa: PLC0415 - as above
 
     counted = counting.stats(dataset, fold=fold)
     if as_json:
         click.echo(json.dumps(counting.to_json(counted), indent=2))
     else:
         printed.print_stats(console(), counted)
+        told.print_steps(console(), str(dataset), "view", "show")
 
 
 @cli.command(cls=Command)

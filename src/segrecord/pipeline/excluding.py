@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord.errors import Finding, UsageError
+from segrecord.pipeline import pseudonyms
 from segrecord.reporting.view import marks
 from segrecord.sources.understood import Understood
 from segrecord.tables import TEXT
@@ -31,6 +32,14 @@ def read_wrong(path: str | Path) -> dict[str, str]:
     if not Path(path).exists():
         raise UsageError(f"--exclude {path}: there is no such file")
     return {key: mark.note for key, mark in marks.read(Path(path)).items() if mark.mark == WRONG}
+
+
+def under_pseudonyms(wrong: dict[str, str], samples: pa.Table, secret: bytes) -> dict[str, str]:
+    """The same notes, where marks name keys of the source by these samples' pseudonyms."""
+    hidden = [pseudonyms.pseudonym(secret, "key", key) for key in wrong]
+    known = pc.is_in(pa.array(hidden, TEXT), value_set=samples["key"]).to_pylist()
+    names = zip(wrong, hidden, known, strict=True)
+    return {other if there else key: wrong[key] for key, other, there in names}
 
 
 def without(understood: Understood, wrong: dict[str, str], path: str) -> Understood:

@@ -85,6 +85,8 @@ def run(
         earlier = pa.concat_tables([earlier, pseudonyms.rekeyed(earlier, judge.secret)])
     if options.plan.exclude is not None:
         wrong = excluding.read_wrong(options.plan.exclude)
+        if judge.secret is not None:
+            wrong = excluding.under_pseudonyms(wrong, understood.samples, judge.secret)
         understood = excluding.without(understood, wrong, options.plan.exclude)
     samples = understood.samples
     monitor.stage("scan", len(samples))

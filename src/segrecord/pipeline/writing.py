@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segrecord.building import assemble, sidecars, stage, tfds
+from segrecord.building import assemble, card, croissant, sidecars, stage, tfds
 from segrecord.building.shard import ShardRules, write_shard
 from segrecord.engines import Engine, EngineFailure, LocalEngine
 from segrecord.errors import DataError, EngineError, Finding, OutputError, RecordError
@@ -29,6 +29,7 @@ from segrecord.planning import plan as planning
 from segrecord.quality import facts
 from segrecord.quality.kept import KeptScan
 from segrecord.reading import verify as reading
+from segrecord.reading.index import open_index
 from segrecord.reading.shards import examine_shard
 from segrecord.records import manifest as manifests
 
@@ -52,6 +53,7 @@ class _Build(NamedTuple):
     engine: Engine
     place: stage.Stage
     monitor: Monitor
+    card: card.Card
 
     @property
     def options(self) -> Options:
@@ -80,6 +82,8 @@ def build(source: Any, out: str | Path, *, monitor: Monitor | None = None, **opt
     inputs = [Path(source)] if isinstance(source, str | Path) else []
     stage.check_output(target, inputs, overwrite=chosen.run.overwrite)
     disclosure.check_places(chosen.records, target)
+    given = chosen.report.card
+    said = card.read_card(given) if given is not None else card.Card()
     with (
         LocalEngine(chosen.run.workers, scanning.PRELOAD) as engine,
         stage.opened(target) as place,
@@ -88,7 +92,7 @@ def build(source: Any, out: str | Path, *, monitor: Monitor | None = None, **opt
         # Again, now that no other build can commit.
         stage.check_output(target, inputs, overwrite=chosen.run.overwrite)
         judge = Judge.of(chosen, target)
-        run = _Build(judge, engine, place, monitor or Silent())
+        run = _Build(judge, engine, place, monitor or Silent(), said)
         scanned = _scan(source, run)
         sound, left_out = sift(scanned, judge, partial(_stop, place, scanned))
         bases = _folders(source, scanned.samples, chosen)
@@ -180,9 +184,13 @@ def _write(sound: Scan, left_out: LeftOut, run: _Build) -> tuple[manifests.Manif
     files = _files(made_of, left_out, index) | sidecars.labels(manifest)
     files |= tfds.files(manifest, index)
     manifest = manifest.with_hashes(_read_back(manifest, index, run)).with_files(files)
-    files[sidecars.README_FILE] = sidecars.readme(manifest)
+    described = croissant.croissant(manifest, index, run.card)
+    manifest = manifest.with_files({croissant.CROISSANT_FILE: described})
+    files[croissant.CROISSANT_FILE] = described
+    files[sidecars.README_FILE] = card.card(manifest, index, run.card)
     for name, content in files.items():
         run.place.write(name, content)
+    open_index(run.place.files, manifest)  # its rows must be those of the shards
     run.place.seal(manifest)
     _publish(manifest, left_out, run)
     return manifest, reused

@@ -216,7 +216,8 @@ def _told_ties(samples: pa.Table, ties: _Ties, divided: npt.NDArray[np.bool_]) -
         for row in rows:
             if ties.own[row] == NONE:
                 yield _tie(samples, row, " and ".join(sides))
-        if len({int(ties.own[row]) for row in rows} - {NONE}) > 1:
+        # Old samples that a new one ties may have nothing else in common.
+        if len(set(own := [int(ties.own[row]) for row in rows])) > 1 and NONE not in own:
             yield _divided(samples, rows[0], " and ".join(sides))
 
 

@@ -31,7 +31,8 @@ def order(keys: list[str], seed: int) -> npt.NDArray[np.int64]:
     """(N,) row numbers in the seeded order; equal hashes (never seen) fall back on the key."""
     hashed = ranks(keys, seed)
     first = np.argsort(hashed, kind="stable")
-    if len(np.unique(hashed)) == len(keys):
+    ordered = hashed[first]
+    if (ordered[1:] != ordered[:-1]).all():
         return first
     by_key = sorted(range(len(keys)), key=lambda row: (int(hashed[row]), keys[row]))
     return np.array(by_key, np.int64)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from segrecord.errors import Finding
 from segrecord.quality.flat import Numbers, group_numbers, owners
+from segrecord.splits import fold_names
 
 RATIO = 10
 """The largest class has over so many times the samples of the smallest. Fernandez et al. 2008
@@ -50,11 +51,25 @@ def class_ratio(samples: pa.Table) -> Iterator[Finding]:
         yield Finding("warning", "class-ratio", "", "", message, fix)
 
 
-def empty_splits(splits: Sequence[str], names: Sequence[str]) -> Iterator[Finding]:
+def empty_splits(
+    samples: pa.Table, splits: Sequence[str], names: Sequence[str]
+) -> Iterator[Finding]:
     """Splits that were asked for and have no sample."""
+    message, fix = "split {!r} has no sample", "give it a larger share, or leave it out"
+    unit = _unit(samples)
+    groups = np.count_nonzero(np.bincount(group_numbers(samples["group"])))
+    if groups < len(names):
+        message += (
+            f": there are {groups} {unit[: -1 if groups == 1 else None]} for {len(names)} splits"
+        )
+        fix = "make fewer splits: no group is divided" if unit == "groups" else "make fewer splits"
     for name in sorted(set(names) - set(splits)):
-        fix = "give it a larger share, or leave it out"
-        yield Finding("error", "empty-split", "", "", f"split {name!r} has no sample", fix)
+        yield Finding("error", "empty-split", "", "", message.format(name), fix)
+
+
+def _unit(samples: pa.Table) -> str:
+    """What is counted: groups, or samples where the set knows no groups."""
+    return "groups" if samples["group"].null_count < len(samples) else "samples"
 
 
 class _Spread(NamedTuple):
@@ -70,14 +85,15 @@ class _Spread(NamedTuple):
     own: Numbers
     """(classes,) different groups of each class."""
     unit: str
-    """What is counted: groups, or samples where the set knows no groups."""
+    """See `_unit`."""
 
 
 def spread_classes(samples: pa.Table, splits: Sequence[str]) -> Iterator[Finding]:
     """Classes that are in no sample of a split, or in those of too few groups."""
     found = _spread(samples, splits)
     if len(found.splits) > 1:
-        held_out = np.arange(len(found.splits)) != np.argmax(found.samples)
+        largest = np.arange(len(found.splits)) == np.argmax(found.samples)
+        held_out = ~largest | _are_folds(found.splits)
         for number, name in enumerate(found.classes):
             groups = found.groups[number]
             lacking = np.flatnonzero(groups == 0)
@@ -103,14 +119,15 @@ def _spread(samples: pa.Table, splits: Sequence[str]) -> _Spread:
         np.bincount(split, minlength=len(names)),
         cells.reshape(len(classes), len(names)),
         _different(label, groups, len(classes)),
-        "groups" if samples["group"].null_count < len(samples) else "samples",
+        _unit(samples),
     )
 
 
 def _different(cells: Numbers, groups: Numbers, count: int) -> Numbers:
     """(count,) how many different groups each cell has; both arrays (L,) of each label."""
     width = int(groups.max(initial=0)) + 1
-    return np.bincount(np.unique(cells * width + groups) // width, minlength=count)
+    pairs = np.sort(cells * width + groups)  # np.unique of NumPy 2.4 takes 100 times as long
+    return np.bincount(pairs[np.diff(pairs, prepend=-1) > 0] // width, minlength=count)
 
 
 def _lacking(name: str, lacking: list[str], number: int, found: _Spread) -> Finding:
@@ -125,11 +142,19 @@ def _lacking(name: str, lacking: list[str], number: int, found: _Spread) -> Find
     return Finding("error", "split-lacks-class", "", "", message, fix)
 
 
+def _are_folds(splits: list[str]) -> bool:
+    """Whether each of them is held out in its turn."""
+    return set(splits) == set(fold_names(len(splits)))
+
+
 def _few(name: str, few: list[tuple[str, int]], found: _Spread) -> Finding:
-    listed = ", ".join(f"{groups} in {split!r}" for split, groups in few)
+    listed = ", ".join(f"{groups} in {split!r}" for split, groups in sorted(few))
     message = (
         f"class {name!r} has few {found.unit} to be judged by: {listed}; each is over "
         f"{100 // GROUPS} % of what a score says of the class"
     )
-    fix = f"get more {found.unit} of the class, give the split a larger share, or pass --folds K"
+    way = "give the split a larger share, or pass --folds K"
+    if _are_folds(found.splits):
+        way = "or make fewer folds"
+    fix = f"get more {found.unit} of the class, {way}"
     return Finding("warning", "few-groups", "", "", message, fix)

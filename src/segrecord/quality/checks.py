@@ -118,7 +118,7 @@ MASK_CHECKS: tuple[Check[Masked], ...] = (
 )
 
 SPLIT_CHECKS: tuple[Check[Divided], ...] = (
-    Check(lambda of: empty_splits(of.splits, of.names), ("empty-split",)),
+    Check(lambda of: empty_splits(of.samples, of.splits, of.names), ("empty-split",)),
     Check(lambda of: spread_classes(of.samples, of.splits), ("split-lacks-class", "few-groups")),
 )
 

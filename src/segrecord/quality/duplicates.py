@@ -282,13 +282,21 @@ def _near(pairs: Pairs, known: dict[int, _Sample], near: NearDuplicates) -> Iter
     for row, some in groupby(_each(pairs.take(order)), key=itemgetter(1)):
         sample, likest = known[row], list(some)
         shown = ", ".join(
-            f"{known[first].key!r} (correlation {_floored(correlation)}{_TURNED[turn]})"
+            f"{known[first].key!r} (correlation {_floored(correlation)}{_TURNED[turn]}"
+            f"{_other_label(known[first], sample)})"
             for first, _, turn, correlation in likest[:_SHOWN]
         )
         more = f" and {len(likest) - _SHOWN} more" if len(likest) > _SHOWN else ""
         done, fix = _done(sample, near)
         message = f"nearly the same picture as {shown}{more}; {done}"
         yield Finding("warning", "near-duplicate", sample.key, sample.image, message, fix)
+
+
+def _other_label(one: _Sample, other: _Sample) -> str:
+    """Whether near copies have different classes: one of the two is wrong, or they are none."""
+    if not (one.labels and other.labels) or one.labels == other.labels:
+        return ""
+    return f"; its label is {_listed(one.labels)}, here {_listed(other.labels)}"
 
 
 def _done(sample: _Sample, near: NearDuplicates) -> tuple[str, str]:

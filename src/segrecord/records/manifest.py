@@ -102,7 +102,7 @@ class Manifest(_Part):
     splits: dict[str, Split]
     files: dict[str, str]
     """SHA-256, in hexadecimal, of the dataset's other files by name; "" of the read-me, which
-    people may edit."""
+    people may edit, and of the report, which can be written anew."""
 
     def with_files(self, files: dict[str, bytes]) -> Manifest:
         """The manifest with the hashes of these further files, by name."""

@@ -10,10 +10,14 @@ from rich.text import Text
 
 from segrecord.reporting.layout import (
     WIDTH,
+    counted,
     cut,
     numbers_text,
+    print_gap,
     print_line,
+    print_parts,
     print_table,
+    printable,
     size_text,
 )
 from segrecord.reporting.measured import print_levels, print_masks, print_weights
@@ -37,7 +41,7 @@ _SHARDS = 30
 _CLASSES = 5
 """Classes that get a column of their own; more are printed a line each, without the shards."""
 
-_VALUE = 54  # characters of a feature's value
+_VALUE = 36  # characters of a feature's value
 _NAME = 20  # characters of a class name that heads a column
 
 
@@ -95,19 +99,22 @@ def _print_sizes(console: Console, stats: Stats) -> None:
 
 def print_report(console: Console, report: Report) -> None:
     """What a check has found: the first few problems of each kind, and how many more there are."""
-    what = f"{report.records} records in {report.shards} shards, {size_text(report.bytes)}"
+    held = f"{counted(report.records, 'record')} in {counted(report.shards, 'shard')}"
+    what = f": {held}, {size_text(report.bytes)}"
     for note in report.not_checked:
-        print_line(console, f"not checked: {note}")
+        print_parts(console, ("not checked:", "yellow"), f" {note}")
     if not report.problems:
-        print_line(console, f"sound: {what}", "green")
+        print_parts(console, ("sound", "green"), what)
         return
     for problems in _kinds(report.problems):
         for problem in problems[:_SHOWN]:
-            print_line(console, str(problem), "red")
+            where, rule = str(problem).removesuffix(problem.rule), problem.rule
+            print_parts(console, (where, "bold"), (rule, "red"))
         if len(problems) > _SHOWN:
-            print_line(console, f"  ... and {len(problems) - _SHOWN} more of this kind")
-    count = len(report.problems)
-    print_line(console, f"{count} problem{'s' * (count > 1)}: {what}", "bold red")
+            print_parts(console, f"... and {len(problems) - _SHOWN} more of this kind", indent=2)
+    print_gap(console)
+    print_parts(console, (counted(len(report.problems), "problem"), "bold red"), what)
+    print_parts(console, "next: copy the dataset again from where it is sound, or build it anew")
 
 
 def _kinds(problems: Iterable[RecordError]) -> list[list[RecordError]]:
@@ -128,7 +135,8 @@ def print_record(console: Console, record: Record) -> None:
     for name in ("feature", "kind", "value"):
         table.add_column(Text(name, style="bold"), overflow="fold")
     for name, values in record.features.items():
-        table.add_row(Text(name), Text(_kind(values)), Text(_value(values)))
+        cells = (name, _kind(values), _value(values))
+        table.add_row(*(Text(printable(cell, console.encoding)) for cell in cells))
     console.print(table, width=min(WIDTH, console.width))
 
 
@@ -147,7 +155,7 @@ def _value(values: list[Any]) -> str:
     text = _text(first)
     if text is not None and len(first) <= 4 * _VALUE:
         return cut(text, _VALUE) + more
-    return f"{len(first)} bytes, {first[:8]!r}..." + more
+    return f"{len(first)} bytes, {first[:4]!r}..." + more
 
 
 def _text(data: bytes) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,22 +18,46 @@ from rich.progress import (
 )
 
 from segrecord.building import tfds
+from segrecord.reporting.layout import (
+    counted,
+    on_screen,
+    print_gap,
+    print_next,
+    print_parts,
+    screen_width,
+    size_text,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rich.console import Console
 
     from segrecord.errors import Finding
     from segrecord.reading.verify import Report
     from segrecord.records.manifest import Manifest
+    from segrecord.reporting.layout import Part
     from segrecord.sources.understood import Understood
 
 SHOWN = 3
 """Findings of one kind that are printed; findings.csv holds all."""
 
+MANY = 8
+"""Kinds of errors and warnings from which on a terminal shows one finding of each."""
+
+_LONG_ROOT = 16  # characters of a folder that are worth a line, to be left out of each path
+_CLASSES = 12  # classes that are counted on one line
+
 CHANGED = "changed-since-scan"
 """The finding of a file that changed while it was read: a second run reads it as it is then."""
+
+_STEPS = {
+    "view": ("segrecord view {}", "browse the records, mark wrong ones"),
+    "verify": ("segrecord verify {}", "read every record back"),
+    "stats": ("segrecord stats {}", "classes, masks, weights for training"),
+    "show": ("segrecord show {} 0", "the first record with its mask"),
+}
+"""What to do with a dataset: the command, and what it is for."""
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 
@@ -59,8 +84,9 @@ class ConsoleMonitor:
         self.close()
         if self.quiet:
             return
-        if not self.console.is_terminal:
-            self.console.print(f"{name}: {total} {_unit(name, total)}")
+        if not on_screen(self.console) or self.console.is_dumb_terminal:
+            unit = "sample" if name == "scan" else "shard"
+            print_parts(self.console, f"{name}: {counted(total, unit)}")
             return
         self._bar = Progress(
             TextColumn("{task.description:>9}"),
@@ -88,55 +114,96 @@ class ConsoleMonitor:
             self._bar = None
 
 
-def _unit(name: str, number: int) -> str:
-    return ("sample" if name == "scan" else "shard") + "s" * (number != 1)
-
-
 def print_understood(console: Console, source: Understood) -> None:
     """The sentence, what was passed over, and hints."""
-    console.print(f"[bold]{len(source.samples)} samples[/]: {escape(source.sentence)}")
+    print_parts(console, (counted(len(source.samples), "sample"), "bold"), f": {source.sentence}")
     if source.origin:
-        console.print(escape(source.origin))
+        print_parts(console, source.origin)
     if source.passed_over:
         some = ", ".join(f"{name} ({count})" for name, count in source.passed_over.items())
-        console.print(f"passed over: {escape(some)}")
+        print_parts(console, f"passed over: {some}")
     for hint in source.hints:
-        console.print(f"[cyan]hint:[/] {escape(hint)}")
+        print_parts(console, ("hint:", "cyan"), f" {hint}")
 
 
 def print_findings(console: Console, findings: Iterable[Finding]) -> None:
-    """The findings grouped by code, errors first, the first few of each with path and remedy."""
+    """The findings grouped by code: errors, then warnings, then infos, a line a code.
+
+    An error or a warning is headed by its count; then follow the first few, with their paths, and
+    the way out. A log has them whole. On a terminal the first takes two lines at most and the
+    others one, paths go without the folder that they share, and many kinds show one each.
+    """
+    groups = _grouped(findings)
+    shown = [found for group in groups for found in group if found.level != "info"]
+    if groups:
+        print_gap(console)
+    root = _root([found.path for found in shown if found.path]) if on_screen(console) else ""
+    if root:
+        print_parts(console, f"paths below start from {root}")
+    most = _most(console, groups)
+    for group in groups:
+        if group[0].level == "info":
+            _print_info(console, group)
+        else:
+            _print_group(console, group, root, most)
+
+
+def _grouped(findings: Iterable[Finding]) -> list[list[Finding]]:
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.level, finding.code), []).append(finding)
     order = list(_COLOURS)
-    for (level, code), group in sorted(groups.items(), key=lambda item: order.index(item[0][0])):
-        colour = _COLOURS[level]
-        console.print(f"[{colour}]{level}[/] [bold]{escape(code)}[/]: {_files(len(group))}")
-        if level == "info":
-            _print_reasons(console, group)
-            continue
-        for finding in group[:SHOWN]:
-            where = finding.path or finding.key
-            console.print(f"  {escape(f'{where}: ' * bool(where) + finding.message)}")
-        if len(group) > SHOWN:
-            console.print(f"  ... and {len(group) - SHOWN} more")
-        for fix in list(dict.fromkeys(finding.fix for finding in group if finding.fix))[:SHOWN]:
-            console.print(f"  [green]->[/] {escape(fix)}")
+    return sorted(groups.values(), key=lambda group: order.index(group[0].level))
 
 
-def _files(number: int) -> str:
-    return f"{number} finding{'s' * (number != 1)}"
+def _most(console: Console, groups: list[list[Finding]]) -> int:
+    """How many findings of one kind are printed."""
+    kinds = sum(group[0].level != "info" for group in groups)
+    return 1 if on_screen(console) and kinds > MANY else SHOWN
 
 
-def _print_reasons(console: Console, group: list[Finding]) -> None:
+def _root(paths: list[str]) -> str:
+    """The folder that all paths begin with, where that is long."""
+    common = os.path.commonprefix(paths)  # noqa: RUF071 - cut at a folder in the next line
+    root = common[: max(common.rfind("/"), common.rfind(os.sep)) + 1]
+    return root if len(root) >= _LONG_ROOT else ""
+
+
+def _print_group(console: Console, group: list[Finding], root: str, most: int) -> None:
+    first = group[0]
+    head = ((first.level, _COLOURS[first.level]), " ", (first.code, "bold"))
+    if len(group) == 1 and not (first.path or first.key):  # of the dataset as a whole
+        print_parts(console, *head, f": {first.message}")
+    else:
+        some = ", for example" * (most < len(group) and most < SHOWN)
+        print_parts(console, *head, f": {counted(len(group), 'finding')}{some}")
+        for number, finding in enumerate(group[:most]):
+            where = _tail(console, finding.path.removeprefix(root) or finding.key)
+            line = (f"{where}: " * bool(where), finding.message)
+            print_parts(console, *line, indent=2, most=1 if number else 2)
+        if most < len(group) and not some:
+            print_parts(console, f"... and {len(group) - most} more", indent=2)
+    for fix in list(dict.fromkeys(finding.fix for finding in group if finding.fix))[:SHOWN]:
+        print_parts(console, ("->", "green"), f" {fix}", indent=2, hang=3)
+
+
+def _tail(console: Console, path: str) -> str:
+    """The path, or on a terminal as much of its end as leaves half of the line."""
+    room = screen_width(console) // 2
+    return f"...{path[3 - room :]}" if on_screen(console) and len(path) > room else path
+
+
+def _print_info(console: Console, group: list[Finding]) -> None:
     counts: dict[str, int] = {}
     for finding in group:
         counts[finding.message] = counts.get(finding.message, 0) + 1
-    for message, number in list(counts.items())[:SHOWN]:
-        console.print(f"  {escape(f'{number} x ' * (number > 1) + message)}")
-    if len(counts) > SHOWN:
-        console.print(f"  ... and {len(counts) - SHOWN} more reasons")
+    reasons = [f"{number} x " * (number > 1) + text for text, number in counts.items()]
+    told = "; ".join(reasons[:SHOWN])
+    if len(reasons) > SHOWN:
+        told += f"; and {counted(len(reasons) - SHOWN, 'more reason')}"
+    if len(reasons) > 1:
+        told = f"{counted(len(group), 'finding')}: {told}"
+    print_parts(console, ("info", _COLOURS["info"]), f" {group[0].code}: {told}", most=2)
 
 
 def findings_json(findings: Iterable[Finding]) -> list[dict[str, str]]:
@@ -148,42 +215,55 @@ def print_manifest(console: Console, manifest: Manifest, path: str, seconds: flo
     """What a build has made: samples, splits, classes, masks, what was left out, what is next."""
     total = sum(split.bytes for split in manifest.splits.values())
     shards = sum(len(split.shards) for split in manifest.splits.values())
-    console.print(
-        f"[bold green]{manifest.samples} records[/] in {shards} shards, {size(total)}, "
-        f"{seconds:.1f} s: [bold]{escape(path)}[/]"
-    )
+    made = (counted(manifest.samples, "record"), "bold green")
+    print_gap(console)
+    where = f" in {counted(shards, 'shard')}, {size_text(total)}, {seconds:.1f} s: "
+    print_parts(console, made, where, (path, "bold"))
     for name, split in manifest.splits.items():
-        # Names may hold commas: "COVID-19, ARDS".
-        counts = "; ".join(f"{label} {count}" for label, count in split.class_counts.items())
-        line = f"  {name}: {split.records} records in {len(split.shards)} shards"
-        console.print(escape(line + f" ({counts})" * bool(counts)))
+        held = f"{counted(split.records, 'record')} in {counted(len(split.shards), 'shard')}"
+        counts = _counts(split.class_counts)
+        print_parts(console, f"{name}: {held}{f' ({counts})' * bool(counts)}", indent=2)
+    for style, line in _remarks(manifest):
+        print_parts(console, (line, style), indent=2)
+    page = Path(path) / "report.html"
+    if page.exists():
+        print_parts(console, f"report: {page} says whether it is ready to train on")
+    print_steps(console, path, "view", "verify", "stats")
+
+
+def _remarks(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Style and text of what there is to say of the whole dataset."""
     if manifest.masks.classes:
-        console.print(escape(f"  mask classes: {_listed(manifest.masks.classes)}"))
+        yield "", f"mask classes: {_listed(manifest.masks.classes)}"
     if manifest.masks.missing:
-        console.print(f"  without a mask: {manifest.masks.missing}")
+        yield "", f"without a mask: {manifest.masks.missing}"
+    if manifest.findings:
+        yield "", f"findings: {sum(manifest.findings.values())} (findings.csv lists all)"
     if manifest.quarantined:
-        console.print(f"[yellow]  left out: {manifest.quarantined}[/] (quarantine.csv says why)")
+        yield "yellow", f"left out: {manifest.quarantined} (quarantine.csv says why)"
     for what in manifest.not_checked:
-        console.print(f"[yellow]  not checked:[/] {escape(what)}")
+        yield "yellow", f"not checked: {what}"
     if reason := tfds.why_not(manifest):
-        console.print(f"  no files for TFDS: {escape(reason)}")
-    quoted = escape(shlex.quote(path))
-    console.print(f"next: segrecord verify {quoted}; segrecord stats {quoted}")
+        yield "", f"no files for TFDS: {reason}"
+
+
+def print_steps(console: Console, path: str, *verbs: str) -> None:
+    """What to do next with the dataset that lies there."""
+    steps = [_STEPS[verb] for verb in verbs]
+    quoted = shlex.quote(path)
+    print_next(console, [(command.format(quoted), why) for command, why in steps])
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    # Names may hold commas: "COVID-19, ARDS".
+    listed = [f"{name} {count}" for name, count in counts.items()]
+    more = [f"and {len(listed) - _CLASSES} classes more"] * (len(listed) > _CLASSES)
+    return "; ".join([*listed[:_CLASSES], *more])
 
 
 def _listed(names: tuple[str, ...]) -> str:
     listed = [f"{number} {name}" for number, name in enumerate(names)]
     return "; ".join(listed if len(listed) <= 8 else [*listed[:7], f"... {listed[-1]}"])  # noqa: PLR2004 - a line's worth
-
-
-def size(number: int) -> str:
-    """A number of bytes for people, decimal units."""
-    value: float = number
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if value < 1000:  # noqa: PLR2004 - decimal units
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def scan_json(samples: int, understood: Understood, findings: Iterable[Finding]) -> dict[str, Any]:
@@ -214,18 +294,29 @@ def report_json(report: Report) -> dict[str, Any]:
 
 def print_scan(console: Console, samples: int, findings: tuple[Finding, ...], source: str) -> None:
     """The last lines of a scan: the count of findings, and what to do next."""
-    counts = {level: sum(f.level == level for f in findings) for level in _COLOURS}
-    some = ", ".join(
-        f"{count} {level}{'s' * (count != 1)}"
-        for level, count in counts.items()
-        if count and level != "info"
-    )
-    console.print(f"[bold]{samples} samples[/], {some or 'no errors, no warnings'}")
-    if counts["error"]:
-        console.print("next: mend the files, or pass what the arrows ask for")
-        console.print(escape(way_out(findings, samples)), end="")
-    else:
-        console.print(f"next: segrecord build {escape(source)} OUT, with the options given here")
+    print_gap(console)
+    print_parts(console, (counted(samples, "sample"), "bold"), ": ", *_tally(findings))
+    errors = any(finding.level == "error" for finding in findings)
+    groups = _grouped(findings)
+    if max(map(len, groups), default=0) > _most(console, groups):
+        print_parts(console, "all findings in a file: segrecord scan ... --findings FILE")
+    if not errors:
+        print_parts(console, f"next: segrecord build {source} OUT, with the options given here")
+        return
+    print_parts(console, "next: mend the files, or pass what the arrows (->) ask for; scan again")
+    if way := way_out(findings, samples):
+        print_parts(console, way.rstrip())
+
+
+def _tally(findings: tuple[Finding, ...]) -> list[Part]:
+    """How many errors and warnings there are, and of how many kinds."""
+    parts: list[Part] = []
+    for level in ("error", "warning"):
+        codes = [finding.code for finding in findings if finding.level == level]
+        kinds = f" of {len(set(codes))} kinds" * (len(set(codes)) > 1)
+        if codes:
+            parts += [", " * bool(parts), (counted(len(codes), level), _COLOURS[level]), kinds]
+    return parts or [("no errors, no warnings", "green")]
 
 
 def way_out(findings: Iterable[Finding], samples: int) -> str:

@@ -1,0 +1,353 @@
+"""What the command line says: on a terminal of 80 columns, in a log, without colours, in ASCII."""
+
+import io
+import re
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+from tests import datasets
+from tests.terminal import Terminal, output_on_terminal, set_environment
+
+from segrecord.cli import cli
+from segrecord.errors import Finding, RecordError
+from segrecord.reading.verify import Report
+from segrecord.records import manifest
+from segrecord.reporting import told
+from segrecord.reporting.layout import print_next, print_parts, print_table, printable
+from segrecord.reporting.printed import print_report
+from segrecord.sources.understood import Understood, samples_table
+
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Ascii(io.TextIOWrapper):
+    """A file that refuses what is not ASCII."""
+
+    def __init__(self):
+        super().__init__(io.BytesIO(), "ascii", write_through=True)
+
+    def getvalue(self):
+        return self.buffer.getvalue().decode("ascii")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    set_environment(monkeypatch)
+
+
+def on_terminal(work, *arguments, width=80):
+    """What a terminal of this width is given, with its colours."""
+    file = Terminal()
+    work(Console(file=file, width=width, force_terminal=True, soft_wrap=True), *arguments)
+    return file.getvalue()
+
+
+def seen(work, *arguments, width=80):
+    """The lines on a terminal, as a person sees them."""
+    return ESCAPE.sub("", on_terminal(work, *arguments, width=width)).splitlines()
+
+
+def logged(work, *arguments):
+    """The lines in a log."""
+    file = io.StringIO()
+    work(Console(file=file, soft_wrap=True), *arguments)
+    return file.getvalue().splitlines()
+
+
+ROOT = "/data/sets/lesions/masks/"
+LONG = "holds 160 values that are neither classes nor 0 and 255, and so looks like smoothed edges"
+
+
+def found(number, code="mask-values", level="error", message=LONG, fix="pass --mask-threshold 128"):
+    return Finding(level, code, f"{number}", f"{ROOT}{number:04}.png", message, fix)
+
+
+def of_all(level, code, message, fix="nothing"):
+    return Finding(level, code, "", "", message, fix)
+
+
+# Findings.
+
+
+def test_errors_stand_before_warnings_and_infos_are_a_line_a_code_at_the_end():
+    findings = [
+        of_all("info", "trimmed", "bytes are cut off"),
+        found(1, "dark-image", "warning", "is dark"),
+        found(2),
+        of_all("info", "passed-over", "1 x other files"),
+    ]
+    lines = logged(told.print_findings, findings)
+    assert lines == [
+        "error mask-values: 1 finding",
+        f"  {ROOT}0002.png: {LONG}",
+        "  -> pass --mask-threshold 128",
+        "warning dark-image: 1 finding",
+        f"  {ROOT}0001.png: is dark",
+        "  -> pass --mask-threshold 128",
+        "info trimmed: bytes are cut off",
+        "info passed-over: 1 x other files",
+    ]
+
+
+def test_a_group_shows_three_findings_the_count_of_the_others_and_its_way_out_once():
+    lines = logged(told.print_findings, [found(number) for number in range(10)])
+    assert lines[0] == "error mask-values: 10 findings"
+    assert [line for line in lines if ROOT in line] == lines[1:4]
+    assert lines[4:] == ["  ... and 7 more", "  -> pass --mask-threshold 128"]
+
+
+def test_a_finding_of_the_dataset_as_a_whole_stands_in_the_heading():
+    lines = logged(told.print_findings, [of_all("warning", "no-group", "no group", "pass one")])
+    assert lines == ["warning no-group: no group", "  -> pass one"]
+
+
+def test_several_findings_of_the_dataset_as_a_whole_are_counted():
+    findings = [of_all("warning", "shortcut", f"{name} tells the class") for name in "ab"]
+    lines = logged(told.print_findings, findings)
+    assert lines[:2] == ["warning shortcut: 2 findings", "  a tells the class"]
+
+
+def test_a_finding_without_a_path_is_named_by_its_key():
+    lines = logged(told.print_findings, [found(7)._replace(path="")])
+    assert lines[1] == f"  7: {LONG}"
+
+
+def test_reasons_of_an_info_are_counted_and_the_rest_of_them_summed_up():
+    infos = [of_all("info", "re-encoded", text) for text in "aabcde"]
+    (line,) = logged(told.print_findings, infos)
+    assert line == "info re-encoded: 6 findings: 2 x a; b; c; and 2 more reasons"
+
+
+def test_a_terminal_cuts_at_a_word_and_indents_what_it_wraps():
+    lines = seen(told.print_findings, [found(number) for number in range(3)])
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == ""
+    assert lines[1] == f"paths below start from {ROOT}"
+    first, second = lines[3:5]
+    assert first.startswith("  0000.png: holds 160 values")
+    assert second.startswith("    ")
+    assert f"{first.strip()} {second.strip()}" == f"0000.png: {LONG}"
+    for line in lines[5:7]:
+        start, dots, rest = line.partition(" ...")
+        assert (dots, rest) == (" ...", "")
+        assert LONG.startswith(start.partition(": ")[2])
+        assert LONG[len(start.partition(": ")[2])] == " "
+
+
+def test_a_log_is_never_cut_even_where_colours_are_forced(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    path = "/very/long/" * 20 + "mask.png"
+    lines = logged(told.print_findings, [found(1)._replace(path=path, message="word " * 100)])
+    assert ESCAPE.search(lines[0])
+    assert ESCAPE.sub("", lines[1]) == f"  {path}: {'word ' * 100}"
+
+
+def test_a_long_path_is_shown_by_its_end_on_a_terminal():
+    path = f"{'1' * 90}.png"
+    lines = seen(told.print_findings, [found(1)._replace(path=path, message="is broken")])
+    assert lines[2] == f"  ...{'1' * 33}.png: is broken"
+
+
+def test_thirty_kinds_are_one_example_each_on_a_terminal_and_fit_80_columns():
+    findings = [found(n, f"code-{code:02}") for code in range(30) for n in range(40)]
+    lines = seen(told.print_findings, findings)
+    assert max(map(len, lines)) <= 80
+    assert sum("code-" in line for line in lines) == 30
+    assert "error code-29: 40 findings, for example" in lines
+    assert len(lines) <= 4 * 30 + 2
+    assert sum("0002.png" in line for line in logged(told.print_findings, findings)) == 30
+
+
+def test_names_that_look_like_markup_or_would_steer_the_terminal_are_printed_as_text():
+    finding = found(1)._replace(path="[red]x[/red]\x1b[2J\n.png", message="m")
+    (line,) = [line for line in logged(told.print_findings, [finding]) if "png" in line]
+    assert line == r"  [red]x[/red]\x1b[2J\n.png: m"
+
+
+def test_colours_are_for_terminals_and_respect_no_color_and_term_dumb(monkeypatch):
+    assert "\x1b[31merror" in on_terminal(told.print_findings, [found(1)])
+    assert not any(ESCAPE.search(line) for line in logged(told.print_findings, [found(1)]))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[31m" not in on_terminal(told.print_findings, [found(1)])
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert "\x1b" not in on_terminal(told.print_findings, [found(1)])
+
+
+def test_an_output_that_is_no_unicode_gets_escapes():
+    file = Ascii()
+    console = Console(file=file, soft_wrap=True)
+    told.print_findings(console, [found(1)._replace(path="größe/病.png", message="naïve")])
+    print_table(console, ["größe"], [["病"]])
+    assert r"gr\xf6\xdfe/\u75c5.png: na\xefve" in file.getvalue()
+    assert file.getvalue().splitlines()[-1].strip() == r"\u75c5"
+
+
+def test_what_cannot_be_printed_is_escaped():
+    assert printable("a\x1b\n\udce9ö", "utf-8") == r"a\x1b\n\udce9ö"
+    assert printable("ö", "ascii") == r"\xf6"
+    assert printable(r"C:\x", "ascii") == r"C:\x"
+
+
+# The last lines of a scan.
+
+
+def test_a_scan_ends_with_the_counts_and_what_to_do():
+    findings = (
+        *(found(number) for number in range(4)),
+        found(5, "png-crc"),
+        of_all("warning", "no-group", "no group"),
+        of_all("info", "trimmed", "cut"),
+    )
+    lines = logged(told.print_scan, 9, findings, "src")
+    assert lines[0] == "9 samples: 5 errors of 2 kinds, 1 warning"
+    assert "--findings FILE" in lines[1]
+    assert lines[2].startswith("next: mend the files")
+    assert "leave the 5 bad samples out" in lines[3]
+
+
+@pytest.mark.parametrize(
+    ("findings", "said"),
+    [
+        ((), "1 sample: no errors, no warnings"),
+        ((of_all("info", "trimmed", "cut"),), "1 sample: no errors, no warnings"),
+        ((of_all("warning", "no-group", "no group"),), "1 sample: 1 warning"),
+    ],
+)
+def test_a_scan_without_errors_ends_with_the_build(findings, said):
+    lines = logged(told.print_scan, 1, findings, "src")
+    assert lines == [said, "next: segrecord build src OUT, with the options given here"]
+
+
+def test_the_findings_file_is_named_where_a_terminal_shows_one_of_two():
+    findings = tuple(found(n, f"code-{code}") for code in range(told.MANY + 1) for n in range(2))
+    assert any("--findings" in line for line in seen(told.print_scan, 99, findings, "src"))
+    assert not any("--findings" in line for line in logged(told.print_scan, 99, findings, "src"))
+
+
+# Build, verify, and what is next.
+
+
+def test_a_build_ends_with_commands_that_can_be_copied(tmp_path):
+    folder = datasets.make(tmp_path / "a set")
+    lines = logged(told.print_manifest, manifest.load(folder), str(folder), 1.0)
+    assert lines[0].startswith("9 records in 3 shards, ")
+    next_lines = lines[lines.index("next:") + 1 :]
+    for line in next_lines:
+        command, comment = line.split("# ")
+        assert command.startswith("  segrecord ")
+        assert f"'{folder}'" in command
+        assert comment
+        assert command.split()[1] in cli.commands
+    assert not any("report.html" in line for line in lines)
+    (folder / "report.html").touch()
+    lines = logged(told.print_manifest, manifest.load(folder), str(folder), 1.0)
+    assert any(str(folder / "report.html") in line for line in lines)
+
+
+def test_every_step_is_a_command():
+    for command, _ in told._STEPS.values():
+        assert command.split()[1] in cli.commands
+
+
+def test_a_build_of_many_classes_counts_some_of_them(tmp_path):
+    made = manifest.load(datasets.make(tmp_path / "set"))
+    counts = {f"class-{number}": number for number in range(100)}
+    splits = {
+        name: it.model_copy(update={"class_counts": counts}) for name, it in made.splits.items()
+    }
+    lines = logged(told.print_manifest, made.model_copy(update={"splits": splits}), "out", 1.0)
+    assert "class-11 11; and 88 classes more)" in lines[1]
+
+
+def test_commands_are_not_broken_and_go_without_their_comment_where_that_has_no_room():
+    command = f"segrecord verify /{'a' * 90}"
+    assert seen(print_next, [(command, "why"), ("b", "c")])[1] == f"  {command}"
+    assert logged(print_next, [(command, "why")])[1] == f"  {command}  # why"
+
+
+def test_a_damaged_dataset_is_told_in_80_columns_with_the_way_out():
+    rule = "has the SHA-256 " + "7" * 64 + ", the manifest says " + "5" * 64
+    report = Report((RecordError("train-00000-of-00001.tfrecord", rule),), 1, 2, 3, ("masks",))
+    lines = seen(print_report, report)
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "not checked: masks"
+    assert all(line.startswith("  ") for line in lines[2:4])
+    assert lines[-2] == "1 problem: 2 records in 1 shard, 3 bytes"
+    assert lines[-1].startswith("next: ")
+    assert logged(print_report, report)[1] == f"train-00000-of-00001.tfrecord: {rule}"
+
+
+def test_how_the_source_was_understood_is_wrapped_and_indented():
+    source = Understood(
+        samples_table([]), (), "paired " + "CLASS/X with CLASS/X_mask.png, " * 5, {"._*": 2}, ("h",)
+    )
+    lines = seen(told.print_understood, source)
+    assert lines[0].startswith("0 samples: paired CLASS/X")
+    assert lines[1].startswith("  ")
+    assert max(map(len, lines)) <= 80
+    assert lines[-2:] == ["passed over: ._* (2)", "hint: h"]
+
+
+# Progress.
+
+
+def stages(console):
+    monitor = told.ConsoleMonitor(console)
+    monitor.stage("scan", 2)
+    monitor.progress(1)
+    monitor.stage("write", 1)
+    monitor.close()
+
+
+def test_stages_are_bars_on_a_terminal_and_lines_elsewhere(monkeypatch):
+    assert "━" in on_terminal(stages)
+    assert logged(stages) == ["scan: 2 samples", "write: 1 shard"]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert logged(stages) == ["scan: 2 samples", "write: 1 shard"]
+    monkeypatch.delenv("FORCE_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert on_terminal(stages) == "scan: 2 samples\nwrite: 1 shard\n"
+
+
+# Lines.
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 300])
+def test_wrapped_lines_lose_no_word_and_end_within_the_terminal(width):
+    words = [f"word{number}" for number in range(60)]
+    lines = seen(print_parts, "a ", (" ".join(words), "bold"), width=width)
+    assert " ".join(line.strip() for line in lines).split() == ["a", *words]
+    assert max(map(len, lines)) <= min(width, 100)
+    assert all(line.startswith("  ") for line in lines[1:])
+
+
+def test_wide_characters_are_measured_in_columns():
+    lines = seen(lambda console: print_parts(console, "病 " * 60, most=1))
+    assert lines[0].endswith(" ...")
+    assert len(lines[0]) + lines[0].count("病") <= 80
+
+
+# The command itself, on a real terminal.
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+def test_no_line_of_a_scan_or_a_build_is_wider_than_the_terminal(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        for kind in ("images", "masks"):
+            path = tmp_path / f"some-rather-long-name/{kind}/{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = rng.integers(0, 256, (16, 16, 3), np.uint8)
+            plane = pixels if kind == "images" else (pixels[:, :, 0] > 99).astype(np.uint8)
+            Image.fromarray(plane * (number != 7)).save(path)
+    for words in (["scan", "some-rather-long-name"], ["build", "some-rather-long-name", "out"]):
+        text = output_on_terminal([*words, "--workers", "1"], tmp_path, 60)
+        lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).split("\r\n")
+        assert len(lines) > 5
+        for line in lines:
+            command = line.startswith("  segrecord ")  # never broken, so that it can be copied
+            assert command or max(map(len, line.split("\r"))) <= 60
