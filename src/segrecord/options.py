@@ -183,6 +183,11 @@ class CheckOptions:
         codes.require(self.ignore, self.error)
         _rules.one_of("near-duplicates", NearDuplicates, self.near_duplicates)
         _rules.one_of("keep-duplicates", KeepDuplicates, self.keep_duplicates)
+        _rules.require(
+            self.keep_duplicates == "all" or self.checks == "full",
+            "keep-duplicates one compares pixels and needs checks full",
+            self.checks,
+        )
         object.__setattr__(self, "facts", _rules.path("facts", self.facts))
 
 

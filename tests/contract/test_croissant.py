@@ -138,7 +138,7 @@ def test_a_real_build_is_accepted(tmp_path, inline):
 def test_the_command_of_the_tool_accepts_it(tmp_path):
     """As people call it: `mlcroissant validate --jsonld croissant.json`."""
     path = made(tmp_path)
-    script = "import sys; from mlcroissant.scripts.cli import cli; cli()"
+    script = "from mlcroissant.scripts import cli; cli.main()"
     command = [sys.executable, "-W", "ignore", "-c", script, "validate", "--jsonld", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

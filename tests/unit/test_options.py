@@ -97,6 +97,7 @@ BAD = [
     ({"card": 5}, "card must be a path, got 5"),
     ({"no_report": "no"}, "no-report must be True or False, got 'no'"),
     ({"no_thumbnails": 1}, "no-thumbnails must be True or False, got 1"),
+    ({"keep_duplicates": "one", "checks": "basic"}, "one compares pixels and needs checks full"),
     ({"keep_metadata": 1}, "keep-metadata must be True or False, got 1"),
     ({"keep_profile": "yes"}, "keep-profile must be True or False, got 'yes'"),
     ({"pseudonymize": 5}, "pseudonymize must be a path, got 5"),

@@ -288,12 +288,8 @@ def _write_shards(
     if findings:
         changed = any(finding.code == "changed-since-scan" for finding in findings)
         # What --checks none has not read may turn out to be broken.
-        why = (
-            "files changed while they were read"
-            if changed
-            else "files are not what their headers say"
-        )
-        _stop(run.place, sound, why, tuple(findings))
+        why = "changed while they were read" if changed else "are not what their headers say"
+        _stop(run.place, sound, f"files {why}", tuple(findings))
     if failures:
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         raise OutputError(failures[0] + more)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
 
-from segrecord.options import GROUPS
+from segrecord.building.command import build_command
 from segrecord.reading.index import split_rows
 from segrecord.reporting.layout import size_text
 
@@ -40,8 +39,6 @@ class Built(NamedTuple):
     splits: tuple[SplitRow, ...]
     facts: tuple[tuple[str, str], ...]
     command: str
-    changed: tuple[tuple[str, str], ...]
-    """The options that are not as they are by default: flag and value."""
     options: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
 
@@ -55,13 +52,11 @@ def built(data: Data, command: str, seconds: float | None) -> Built:
         seconds: that it took; None: unknown.
     """
     manifest = data.manifest
-    changed = flags(manifest)
     return Built(
         tiles=tuple(_tiles(manifest)),
         splits=tuple(_splits(data)),
         facts=tuple(_facts(manifest, seconds)),
-        command=command or _command(changed, errors=bool(data.findings.of("error"))),
-        changed=tuple(changed),
+        command=command or build_command(manifest)[1].strip(),
         options=tuple(
             (f"{group}: {name}", json.dumps(value, ensure_ascii=False))
             for group, options in manifest.options.items()
@@ -119,37 +114,3 @@ def _facts(manifest: Manifest, seconds: float | None) -> list[tuple[str, str]]:
     if seconds is not None:
         found.append(("built in", f"{seconds:.1f} s"))
     return [(name, value) for name, value in found if value]
-
-
-def _command(changed: list[tuple[str, str]], *, errors: bool) -> str:
-    words = ["segrecord", "build", "SOURCE", "OUT"]
-    if errors:  # else there would be no dataset
-        words += ["--on-error", "quarantine"]
-    for flag, value in changed:
-        words += [flag, *([shlex.quote(value)] if value else [])]
-    return " ".join(words)
-
-
-def flags(manifest: Manifest) -> list[tuple[str, str]]:
-    """The flags of the options that differ from the defaults; "" is the value of a switch.
-
-    Files are named without their folders: the manifest knows no more of them.
-    """
-    found = []
-    for group, options in manifest.options.items():
-        usual = vars(GROUPS[group]()) if group in GROUPS else {}
-        for name, value in options.items():
-            if value != json.loads(json.dumps(usual.get(name))) and value not in (None, "", []):
-                found.append((f"--{name.replace('_', '-')}", _value(value)))
-    return found
-
-
-def _value(value: Any) -> str:
-    """An option's value as its flag takes it."""
-    if value is True:
-        return ""
-    if not isinstance(value, list):
-        return str(value)
-    if all(isinstance(item, list) for item in value):
-        return ",".join(f"{left}={right}" for left, right in value)
-    return ("x" if all(isinstance(item, int) for item in value) else ",").join(map(str, value))
