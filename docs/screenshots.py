@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script, no package
 """Make images/report.png and images/viewer.png anew: both pages of the demo set, in Chromium.
 
     python docs/screenshots.py [DEMO]

@@ -1,4 +1,4 @@
-"""The report in a real browser: it says what it has to, works by mouse and keyboard, asks nobody."""
+"""The report in a real browser: it says what it must, works by mouse and keyboard, asks nobody."""
 
 import re
 import subprocess

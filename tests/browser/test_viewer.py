@@ -386,7 +386,7 @@ def test_a_second_host_header_is_refused(viewers):
 
 def test_only_this_machine_is_listened_to(viewers):
     port = urlsplit(viewers("demo").address).port
-    with pytest.raises(OSError, match="refused|unreachable|timed out"):
+    with pytest.raises(OSError, match=r"refused|unreachable|timed out"):
         socket.create_connection(("127.0.0.2", port), timeout=2)
 
 

@@ -29,6 +29,9 @@ WIDTH = 96
 WORK = 1_000_000_000
 """Multiplications spent on exchanges, some seconds; a time would differ between machines."""
 
+ROUNDS = 8
+"""Exchanges and repairs that follow each other; two are enough but for rare, small tables."""
+
 OVERHEAD = 20_000
 """What a search for an exchange costs beside its multiplications, in the same measure."""
 
@@ -163,7 +166,7 @@ def _limits(standing: Standing, ideal: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def _scales(standing: Standing) -> npt.NDArray[np.object_]:
-    """(C,) what a squared error in each trait is divided by: its samples, squared.
+    """(C,) what a squared error in each trait is divided by: in proportion to its samples, squared.
 
     Being a sample weighs as much as all other traits together; where limits keep those in
     proportion, it comes first.
@@ -172,7 +175,7 @@ def _scales(standing: Standing) -> npt.NDArray[np.object_]:
     if standing.exact:
         scales[0], scales[1:] = 1, BOUNDED
     else:
-        scales[0] = -(-scales[0] // max(1, len(scales) - 1))
+        scales[1:] *= max(1, len(scales) - 1)
     return scales
 
 
@@ -189,10 +192,14 @@ def improve(types: Types, standing: Standing, ideal: Numbers) -> None:
     """Bring traits where they lack, then the counts nearer to what is due."""
     rules = _Rules(*_limits(standing, ideal), _weights(types, standing))
     _mend(types, standing, rules)
-    _exchange(types, standing, rules)
-    # Exchanges never let more traits lack, but may open a way to bring one; and where a class
-    # cannot give a sample within its limits, a split without it is worse.
-    _mend(types, standing, rules._replace(fewest=np.zeros_like(ideal)))
+    for _ in range(ROUNDS):
+        _exchange(types, standing, rules)
+        before = standing.groups.copy()
+        # Exchanges never let more traits lack, but may open a way to bring one; and where a
+        # class cannot give a sample within its limits, a split without it is worse.
+        _mend(types, standing, rules._replace(fewest=np.zeros_like(ideal)))
+        if np.array_equal(before, standing.groups):
+            return
 
 
 def _weights(types: Types, standing: Standing) -> Numbers:

@@ -120,6 +120,7 @@ def serve(
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
         config = uvicorn.Config(
             made,
+            log_config=None,  # its own would close all handlers of the process, stderr with them
             log_level="warning",
             access_log=False,
             lifespan="off",
