@@ -1,10 +1,12 @@
 """The report in a real browser: it says what it must, works by mouse and keyboard, asks nobody."""
 
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
+from playwright.sync_api import expect
 
 SECTIONS = [
     "What was built",
@@ -50,7 +52,7 @@ def test_the_verdict_comes_first_and_the_sections_in_the_order_of_the_issue(repo
     assert re.fullmatch(r"Ready to train|\d+ things? to fix first", first.inner_text())
     headings = page.locator("main section:not(.verdict) h2").all_inner_texts()
     assert headings == SECTIONS
-    assert page.locator("main").get_by_text("Patient images.").is_visible()
+    expect(page.locator("main").get_by_text("Patient images.")).to_be_visible()
 
 
 def test_opening_it_asks_for_the_file_alone(report, watch, dataset, name):
@@ -68,7 +70,7 @@ def test_links_lead_to_parts_of_the_page_and_a_finding_named_above_is_opened_bel
     for link in page.get_by_role("navigation").get_by_role("link").all():
         assert page.locator(link.get_attribute("href")).count() == 1
     page.locator(".verdict").get_by_role("link", name="duplicate").click()
-    assert section(page, "Findings").get_by_text("images/TWICE.jpg").is_visible()
+    expect(section(page, "Findings").get_by_text("images/TWICE.jpg")).to_be_visible()
 
 
 def test_charts_are_named_drawings_with_axes(report, name):
@@ -85,10 +87,10 @@ def test_charts_are_named_drawings_with_axes(report, name):
 
 def test_without_script_all_of_it_can_be_read(report):
     page = report("spoilt", script=False)
-    assert page.get_by_role("heading", name=re.compile("fix first|Ready to train")).is_visible()
+    expect(page.get_by_role("heading", name=re.compile("fix first|Ready to train"))).to_be_visible()
     assert page.get_by_role("slider").count() == 0
     page.get_by_text("empty-mask", exact=True).first.click()
-    assert page.get_by_text("masks/DEMO_0000002_segmentation.png").is_visible()
+    expect(page.get_by_text("masks/DEMO_0000002_segmentation.png")).to_be_visible()
 
 
 # --- what can be done with it
@@ -112,7 +114,7 @@ def test_findings_are_filtered_by_level(report):
     assert shown_codes(page) == {"mask-mapped"}
     page.get_by_role("checkbox", name=re.compile("^info")).uncheck()
     assert shown_codes(page) == set()
-    assert page.get_by_text("No finding on this page fits.").is_visible()
+    expect(page.get_by_text("No finding on this page fits.")).to_be_visible()
 
 
 def test_findings_are_filtered_by_text(report, name):
@@ -120,7 +122,7 @@ def test_findings_are_filtered_by_text(report, name):
     found, box = section(page, "Findings"), page.get_by_role("searchbox", name="Text")
     box.fill("masks' values")
     assert found.locator("details:visible").count() == 1
-    assert found.get_by_text("the masks' values are read so").is_visible()
+    expect(found.get_by_text("the masks' values are read so")).to_be_visible()
     assert found.get_by_role("status").inner_text().startswith("1 of ")
     box.fill("nothing is said like this")
     assert found.locator("details:visible").count() == 0
@@ -135,11 +137,11 @@ def test_the_slider_changes_how_strongly_masks_are_painted(report, name):
     fill, seen = filled.locator(".fill"), []
     for key, opacity in (("Home", "0"), ("ArrowRight", "0.05"), ("End", "1")):
         slider.press(key)
-        assert fill.evaluate("one => getComputedStyle(one).opacity") == opacity
+        expect(fill).to_have_css("opacity", opacity)
         seen.append(filled.screenshot())
     assert len(set(seen)) == 3
     page.get_by_role("checkbox", name="outline").uncheck()
-    assert not filled.locator(".outline").is_visible()
+    expect(filled.locator(".outline")).to_be_hidden()
 
 
 def test_a_sample_is_enlarged_by_click_and_by_key_and_closed_by_escape(report, name):
@@ -149,12 +151,12 @@ def test_a_sample_is_enlarged_by_click_and_by_key_and_closed_by_escape(report, n
     key = one.get_attribute("aria-label").removeprefix("Enlarge ")
     for open_it in (one.click, lambda: one.press("Enter"), lambda: one.press("Space")):
         open_it()
-        assert dialog.is_visible()
-        assert dialog.get_by_text(key).is_visible()
+        expect(dialog).to_be_visible()
+        expect(dialog.get_by_text(key)).to_be_visible()
         assert dialog.locator("img").first.bounding_box()["width"] > small
         page.keyboard.press("Escape")
-        assert not dialog.is_visible()
-        assert one.evaluate("button => button === document.activeElement")
+        expect(dialog).to_be_hidden()
+        expect(one).to_be_focused()
 
 
 def test_the_enlarged_sample_is_stepped_through_and_has_the_slider_with_it(report):
@@ -163,15 +165,15 @@ def test_the_enlarged_sample_is_stepped_through_and_has_the_slider_with_it(repor
     samples(page).first.click()
     dialog = page.get_by_role("dialog", name="Enlarged sample")
     page.keyboard.press("ArrowRight")
-    assert dialog.get_by_text(keys[1]).is_visible()
+    expect(dialog.get_by_text(keys[1])).to_be_visible()
     dialog.get_by_role("button", name="Previous sample").click()
     page.keyboard.press("ArrowLeft")
-    assert dialog.get_by_text(keys[-1]).is_visible()
+    expect(dialog.get_by_text(keys[-1])).to_be_visible()
     dialog.get_by_role("slider", name="Mask opacity").press("End")
-    assert dialog.locator(".fill").evaluate("one => getComputedStyle(one).opacity") == "1"
+    expect(dialog.locator(".fill")).to_have_css("opacity", "1")
     dialog.get_by_role("button", name="Close").click()
-    assert not dialog.is_visible()
-    assert section(page, "Pictures").get_by_role("slider").is_visible()
+    expect(dialog).to_be_hidden()
+    expect(section(page, "Pictures").get_by_role("slider")).to_be_visible()
 
 
 # --- where it is read
@@ -189,9 +191,9 @@ def test_on_paper_all_is_open_and_afterwards_as_it_was(report, name):
 def test_on_paper_the_findings_stand_without_script_too_and_controls_do_not(report):
     page = report("spoilt", script=False)
     row = page.get_by_text("masks/DEMO_0000002_segmentation.png")
-    assert not row.is_visible()
+    expect(row).to_be_hidden()
     page.emulate_media(media="print")
-    assert row.is_visible()
+    expect(row).to_be_visible()
     assert page.get_by_role("navigation").count() == 0
     assert page.get_by_role("slider").count() == 0
 
@@ -226,8 +228,6 @@ def brightness(colour):
 
 
 def test_without_thumbnails_it_holds_no_picture(watch, dataset, tmp_path):
-    import shutil
-
     copy = shutil.copytree(dataset("spoilt").path, tmp_path / "dataset")
     command = [sys.executable, "-m", "segrecord.cli", "report", str(copy), "--no-thumbnails"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

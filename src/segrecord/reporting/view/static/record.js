@@ -136,8 +136,13 @@ function showFacts(record) {
   at("link").href = `#${new URLSearchParams({ record: record.key })}`;
 }
 
+/** A name that may be broken after its slashes alone. */
+function slashed(name) {
+  return element("code", {}, ...name.split(/(?<=\/)/).flatMap((part) => [part, element("wbr")]));
+}
+
 function showFeatures(record) {
-  const rows = (record.features ?? []).map((one) => row(element("code", { textContent: one.name }), one.kind, one.value));
+  const rows = (record.features ?? []).map((one) => row(slashed(one.name), one.kind, one.value));
   at("features").querySelector("tbody").replaceChildren(...rows);
   at("features").hidden = !rows.length;
 }
@@ -160,7 +165,8 @@ async function send(body) {
   let words = `Kept in ${shown.dataset.marks_file}.`;
   try {
     const answer = await fetch("marks", { method: "POST", headers, body: JSON.stringify(body) });
-    if (!answer.ok) words = `Not kept: ${await answer.text()}`;
+    const said = await answer.text(); // read always: a request ends when its answer is read
+    if (!answer.ok) words = `Not kept: ${said}`;
   } catch {
     words = "Not kept: the server does not answer.";
   }
