@@ -55,8 +55,8 @@ MASK_FACTS = pa.struct(
         pa.field("width", pa.int32()),
         pa.field("values", pa.list_(pa.int32())),  # ascending
         pa.field("counts", pa.list_(pa.int64())),  # pixels of each value
-        # Share of the pixels that are neither the lowest nor the highest value and lie within
-        # 2 pixels of both; null where there are only two values.
+        # Share of the pixels between the lowest and the highest value that lie within 2 pixels of
+        # both; null where too few values lie between for a smoothed mask (quality/values.py).
         pa.field("edge_share", pa.float32()),
         pa.field("pixels_sha256", SHA256),  # of the decoded values, as they stand in the file
         # 16 x 16 cells in C order: the share of a cell's pixels that are not 0, as 0 to 255.

@@ -23,6 +23,7 @@ from segrecord.errors import PixelError
 from segrecord.options import Checks
 from segrecord.pixels import image, mask, metadata, perceptual
 from segrecord.pixels.load import load, load_head
+from segrecord.quality.values import maybe_smoothed
 
 HEAD_BYTES = 1 << 14
 """What --checks none reads of a file at first; the whole file where its header is longer."""
@@ -187,7 +188,7 @@ def _mask_facts(
         "width": width,
         "values": values,
         "counts": counts,
-        "edge_share": mask.edge_share(plane) if len(values) > 2 else None,  # noqa: PLR2004 - a value between
+        "edge_share": mask.edge_share(plane) if maybe_smoothed(values) else None,
         "pixels_sha256": hashlib.sha256(np.ascontiguousarray(plane.values).data).digest(),
         "map": mask.where(plane),
     }

@@ -8,7 +8,7 @@ what to pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from segrecord.errors import Finding
@@ -167,9 +167,14 @@ def _may_be_id(value: int, *, dense: bool) -> bool:
     return value == IGNORE or (value < IGNORE and (dense or value < PLAUSIBLE_ID))
 
 
+def maybe_smoothed(values: Sequence[int]) -> bool:
+    """Whether a mask of these values has so many that its `edge_share` matters."""
+    return len(values) - 2 >= SMOOTH_VALUES
+
+
 def _looks_smoothed(mask: MaskValues) -> bool:
-    odd = len(mask.values) - 2
-    return odd >= SMOOTH_VALUES and mask.edge_share is not None and mask.edge_share >= SMOOTH_SHARE
+    share = mask.edge_share
+    return maybe_smoothed(mask.values) and share is not None and share >= SMOOTH_SHARE
 
 
 def _way_out(smooth: list[MaskValues], union: list[int]) -> str:
