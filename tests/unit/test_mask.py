@@ -130,6 +130,11 @@ REFUSED = {
         "mask-alpha",
         "without an alpha",
     ),
+    "GIF whose foreground is transparent": (
+        saved(palette_image(blob(high=1), [(0,) * 3, (255,) * 3]), "GIF", transparency=1),
+        "mask-alpha",
+        "without an alpha",
+    ),
     "broken": (encoded(blob())[:-20], "png-truncated", ""),
     "empty": (b"", "empty-file", ""),
     "several frames": (
@@ -159,6 +164,8 @@ def test_masks_that_are_no_masks_are_refused_with_a_way_out(name):
 
 def test_an_alpha_channel_that_agrees_is_passed_over():
     assert (mask.read(transparent(blob(), blob())).values == blob()).all()
+    shown = palette_image(blob(high=1), [(0,) * 3, (255,) * 3])
+    assert (mask.read(saved(shown, "GIF", transparency=0)).values == blob()).all()
 
 
 def test_the_values_are_counted_for_8_and_16_bits():

@@ -99,6 +99,12 @@ def read(data: bytes) -> MaskPlane:
             mode = "L" if walked.colour_type == 0 else "RGB"
             return MaskPlane(_oriented(grey, walked.orientation), "grey", "png", mode)
     facts, opened = image.open_checked(data)
+    if facts.alpha == "unread":
+        raise PixelError(
+            "mask-alpha",
+            "the mask has a channel beside its values, and it is unclear which of them is meant",
+            "save the mask as an 8-bit PNG of one channel",
+        )
     kind: Kind = {"1": "bilevel", "P": "palette"}.get(opened.mode, "grey")  # type: ignore[assignment]
     if kind == "palette" and facts.format == "gif":
         kind = "grey"
@@ -152,6 +158,9 @@ def _grey_of_gif(opened: Image.Image) -> Ids:
         )
     levels = np.zeros(256, np.uint8)
     levels[used] = colours[:, 0]
+    clear = opened.info.get("transparency")
+    if clear is not None and levels[clear]:
+        raise _alpha_error(opened.histogram()[clear])
     plane: Ids = levels[np.asarray(opened)]
     return plane
 
@@ -208,12 +217,15 @@ def _check_alpha(plane: Plane, alpha: Plane) -> None:
     if not clear.any():
         return
     if plane[clear].any() or int(plane.min()) == int(plane.max()):
-        raise PixelError(
-            "mask-alpha",
-            f"{int(clear.sum())} pixels are transparent and it is unclear whether colour or "
-            "alpha is the mask",
-            "save the mask without an alpha channel",
-        )
+        raise _alpha_error(int(clear.sum()))
+
+
+def _alpha_error(clear: int) -> PixelError:
+    return PixelError(
+        "mask-alpha",
+        f"{clear} pixels are transparent and it is unclear whether colour or alpha is the mask",
+        "save the mask without an alpha channel",
+    )
 
 
 def _oriented(plane: Plane, orientation: int) -> Plane:

@@ -26,7 +26,7 @@ TASK_ROWS = {"full": 32, "basic": 32, "none": 256}
 
 RANK = {"none": 0, "basic": 1, "full": 2}
 
-FULL_ONLY = ("pixels_sha256", "mean", "deviation", "histogram", "phash")
+FULL_ONLY = ("pixels_sha256", "mean", "deviation", "histogram", "phash", "transparent")
 """Facts that only full checks find."""
 
 Progress = Callable[[int], None]

@@ -129,7 +129,7 @@ def _image_facts(
     if full and pixels is None:  # CMYK
         pixels = _attempt(facts["problems"], path, image.decode, data)
     if full and pixels is not None:
-        facts |= _statistics(pixels)
+        facts |= _statistics(pixels) | {"transparent": found.transparent}
 
 
 def _note_image(facts: dict[str, Any], found: image.ImageFacts) -> None:
@@ -144,6 +144,7 @@ def _note_image(facts: dict[str, Any], found: image.ImageFacts) -> None:
         "width": found.width,
         "image_handling": found.handling,
         "image_reason": found.reason,
+        "image_alpha": found.alpha,
     }
 
 
