@@ -267,7 +267,8 @@ SECTIONS = (
         _objection("duplicate-mask", "pictures with the same pixels have the same mask",
                    "SHA-256 of the masks' values", "mend the mask that is wrong"),
         _warning("near-duplicate", "no two pictures are nearly equal: hashes within 4 of 64 bits, "
-                 "and a correlation of 0.98 at 32x32", "measured: re-saved, half-size and grey "
+                 "a correlation of 0.98 at 32x32, more where the set's pictures are alike (at most "
+                 "1/16 of their usual difference)", "measured: re-saved, half-size and grey "
                  "copies are, no random pair is", "look; if no copies: --near-duplicates warn"),
         _warning("near-duplicate-split", "pictures that are nearly the same stand in one split",
                  "as near-duplicate", _SPLITS),

@@ -29,6 +29,9 @@ from segrecord.quality.near import Nominated, search
 from segrecord.quality.same_mask import MaskComparison
 from segrecord.quality.values import Reading
 
+SAMPLE = 32
+"""Pictures that are read again to know how much those of the set differ."""
+
 UNSURE = 200
 """Nominated pairs that were not confirmed and are listed for a person to look at."""
 
@@ -100,7 +103,8 @@ def find(
     if near == "off":
         return Duplicates(exact, NO_PAIRS, (), NO_PAIRS, firsts)
     nominated = _nominated(facts, firsts)
-    compared = compare(nominated, samples, facts, engine, progress)
+    sample = _sample(facts, firsts, nominated)
+    compared = compare(nominated, samples, facts, engine, progress, sample)
     confirmed = compared.pairs.take(compared.same)
     parts = join(firsts, confirmed)
     large = is_large(parts, confirmed)
@@ -119,6 +123,22 @@ def _nominated(facts: pa.Table, firsts: Numbers) -> Nominated:
     found = search(facts["phash"].take(rows).to_numpy())
     places = rows.to_numpy().astype(np.int32)
     return Nominated(places[found.first], places[found.second], found.turn, places[found.crowded])
+
+
+def _sample(facts: pa.Table, firsts: Numbers, nominated: Nominated) -> Numbers:
+    """Some pictures that are near to no other of these, by their rows; none where none are needed.
+
+    Spread evenly over their hashes, so that they do not hang on names.
+    """
+    if not len(nominated.first):
+        return np.zeros(0, np.int64)
+    apart = firsts == np.arange(len(firsts))
+    apart &= facts["phash"].is_valid().to_numpy()
+    apart[nominated.second] = apart[nominated.crowded] = False
+    rows = np.flatnonzero(apart)
+    rows = rows[np.argsort(facts["phash"].take(pa.array(rows)).to_numpy(), kind="stable")]
+    few = min(SAMPLE, len(rows))
+    return rows[np.arange(few) * len(rows) // max(few, 1)]
 
 
 def _unsure(compared: Compared, parts: Numbers) -> Pairs:
@@ -350,8 +370,14 @@ def _crowd(samples: pa.Table, total: int) -> Finding:
 def _alike(pairs: Pairs, known: dict[int, _Sample]) -> Iterator[Finding]:
     for first, second, turn, correlation in _each(pairs):
         sample, other = known[first], known[second]
+        alike = correlation >= SAME / 100
+        why = (
+            "many pictures of the set are about as like"
+            if alike
+            else f"from 0.{SAME} on they would count as one picture"
+        )
         message = (
             f"it resembles {other.key!r} (correlation {_floored(correlation)}{_TURNED[turn]}; "
-            f"from 0.{SAME} on they would count as one picture): not grouped"
+            f"{why}): not grouped"
         )
         yield Finding("info", "similar-pair", sample.key, sample.image, message, _GROUP)
