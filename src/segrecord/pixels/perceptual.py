@@ -47,10 +47,10 @@ MILLION = 10**6
 
 CLOSER = 16
 """... and they differ by at most 1/16 of what two other pictures of the set differ by: fundus
-photographs all show one disc, and different eyes correlate at 0.99. Of what two pictures differ by
-(1 - correlation, at the median) changed copies of public pictures differ by at most 0.05 and those
-of drawn eyes by 0.053; different drawn eyes by over 0.12 in most sets, by 0.03 to 0.05 in those
-that show hardly more than the disc (measured)."""
+photographs all show one disc, and different eyes correlate at 0.99. Measured in shares of the usual
+difference (1 - correlation, its median): changed copies of public pictures differ by at most 0.05,
+those of drawn eyes by 0.053; different drawn eyes that 0.98 took for copies by 0.07 or more at 256
+pixels a side, and at 128, where they show little but the disc, all but a few by over 1/16."""
 
 DISTINCT = 8
 """So many pictures of a set, at least, have to tell how much its pictures differ."""
