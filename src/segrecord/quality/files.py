@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segrecord.errors import Finding
+from segrecord.errors import Finding, counted
 from segrecord.options import RecordOptions
 from segrecord.pixels.image import extension_agrees
 from segrecord.quality.flat import Rows, named, named_parts, owners, part_field, where
@@ -123,7 +123,7 @@ def personal_metadata(
         message = f"the file holds {', '.join(held)}, which {done}"
         yield Finding("warning", "personal-metadata", key, path, message, fix)
     if len(rows) and not keeps:
-        some = f"{len(rows)} image{'s' * (len(rows) > 1)}"
+        some = counted(len(rows), "image")
         yield Finding(
             "info",
             "metadata-removed",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from segrecord.reporting.report.findings import count_text, cut
+from segrecord.reporting.layout import count_text
+from segrecord.reporting.report.findings import cut
 from segrecord.reporting.report.spread import CELLS, LEVEL_BINS
 from segrecord.reporting.report.svg import WIDTH, Frame, axes, bar, chart, floor, label, tag
 
