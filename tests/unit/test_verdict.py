@@ -151,6 +151,16 @@ def test_six_images_with_copies_and_an_empty_mask_are_not_simply_ready(tmp_path,
     assert f"\nverdict: {found.line}\n" in out.getvalue()
 
 
+def test_card_and_report_say_what_happened_and_not_the_rule_beside_a_count(tmp_path, inline):
+    source = make.source(tmp_path / "source", 8)
+    make.put(source / "b" / "images" / "1.png", b"")
+    built = segrecord.build(source, tmp_path / "set", on_error="quarantine", no_report=True)
+    card = (built.path / "README.md").read_text(encoding="utf-8")
+    assert re.search(r"\| error \| `empty-file` \| 1 \| the file is empty *\|", card)
+    assert "holds bytes" not in card
+    assert "1 sample was left out" in card
+
+
 def test_the_verdict_of_a_build_is_that_of_its_report(tmp_path):
     folder = datasets.make(tmp_path / "set")
     found = of_manifest(manifest.load(folder))

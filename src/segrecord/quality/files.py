@@ -15,7 +15,7 @@ from segrecord.quality.flat import Rows, named, named_parts, owners, part_field,
 
 _HANDLING = {
     "encode": ("re-encoded", "is stored losslessly as PNG"),
-    "trim": ("trimmed", "bytes after the end of the image are cut off"),
+    "trim": ("trimmed", "cut off, no decoder reads them"),
 }
 
 _STALE = (

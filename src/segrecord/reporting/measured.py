@@ -69,7 +69,10 @@ def _covered(coverage: Coverage) -> tuple[str, ...]:
 
 def _print_rest(console: Console, rows: int) -> None:
     if rows > _ROWS:
-        print_line(console, f"({counted(rows - _ROWS, 'more row')} not shown: --json has all)")
+        print_line(
+            console,
+            f"({counted(rows - _ROWS, 'more row is', 'more rows are')} not shown: --json has them)",
+        )
 
 
 def print_levels(console: Console, stats: Stats) -> None:

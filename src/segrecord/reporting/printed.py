@@ -83,7 +83,8 @@ def _print_split(console: Console, split: SplitStats) -> None:
             console, header, [*rows, ("all", str(split.records), size_text(split.bytes), *totals)]
         )
         if len(split.shards) > _SHARDS:
-            print_line(console, f"({counted(len(split.shards) - _SHARDS, 'more shard')} not shown)")
+            more = counted(len(split.shards) - _SHARDS, "more shard is", "more shards are")
+            print_line(console, f"({more} not shown)")
     else:
         shards = f"{counted(len(split.shards), 'shard')}, {size_text(split.bytes)}"
         print_line(console, f"{split.name}: {counted(split.records, 'record')} in {shards}", "bold")

@@ -218,7 +218,7 @@ def _judged(outcome: Outcome, fix: int, look: int, aside: int) -> tuple[str, str
         text = "No pixel was looked at: build with --checks basic or full before you train."
         return "open", "Not checked", text
     if look:
-        text = "What is listed may make a model, or its score, worse or better than it seems."
+        text = "What is listed may make a model, or its score, misleading."
         return "look", f"Ready to train, but look at {count_text(look, 'thing')}", text
     text = "No warning concerns the training." if aside else "No error and no warning."
     return "ready", "Ready to train", text
