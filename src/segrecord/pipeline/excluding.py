@@ -56,7 +56,8 @@ def without(understood: Understood, wrong: dict[str, str], path: str) -> Underst
                 "exclude-unknown",
                 "",
                 path,
-                f"{counted(len(unknown), 'key')} marked as wrong but not in this source: "
+                f"{counted(len(unknown), 'key that is', 'keys that are')} marked as wrong "
+                f"{'is' if len(unknown) == 1 else 'are'} not in this source: "
                 f"{', '.join(unknown[:3])}{', ...' * (len(unknown) > 3)}",  # noqa: PLR2004 - a line's worth
                 "nothing, if they are gone; else correct the keys of the marks",
             )

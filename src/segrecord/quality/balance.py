@@ -60,7 +60,8 @@ def empty_splits(
     unit = _unit(samples)
     groups = np.count_nonzero(np.bincount(group_numbers(samples["group"])))
     if groups < len(names):
-        message += f": of {unit} there are {groups} for {counted(len(names), 'split')}"
+        some = counted(int(groups), unit.removesuffix("s"))
+        message += f": {some} for {counted(len(names), 'split')}"
         fix = "make fewer splits: no group is divided" if unit == "groups" else "make fewer splits"
     for name in sorted(set(names) - set(splits)):
         yield Finding("error", "empty-split", "", "", message.format(name), f"{fix}; {accept}")
@@ -132,8 +133,8 @@ def _different(cells: Numbers, groups: Numbers, count: int) -> Numbers:
 def _lacking(name: str, lacking: list[str], number: int, found: _Spread) -> Finding:
     own, splits = int(found.own[number]), len(found.splits)
     message = (
-        f"class {name!r} is in no sample of split {' and '.join(map(repr, lacking))}: it has {own} "
-        f"{found.unit[: -1 if own == 1 else None]} for {splits} splits"
+        f"class {name!r} is in no sample of split {' and '.join(map(repr, lacking))}: it has "
+        f"{counted(own, found.unit.removesuffix('s'))} for {splits} splits"
     )
     fix = "correct the splits, or leave them out and pass --split"
     if own < splits:

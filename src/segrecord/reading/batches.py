@@ -229,6 +229,5 @@ def _require_alike(parts: Parts, size: tuple[int, ...]) -> None:
     if parts.size is not None and parts.size != size:
         raise UsageError(
             f"images of one batch must be of one size: {parts.key!r} is {parts.size[0]} x "
-            f"{parts.size[1]}, another {size[0]} x {size[1]} (height x width); "
-            "pass image_size=(height, width)"
+            f"{parts.size[1]}, another {size[0]} x {size[1]}; pass image_size=(height, width)"
         )

@@ -247,7 +247,7 @@ class Dataset:
 
     def _size_and_key(self, number: int) -> str:
         row = self.reader.store.index.slice(self._row(number), 1).to_pylist()[0]
-        return f"{row['key']!r} is {row['height']} x {row['width']} (height x width)"
+        return f"{row['key']!r} is {row['height']} x {row['width']}"
 
     @property
     def records(self) -> pa.Table:
