@@ -101,13 +101,22 @@ def test_what_was_left_out_is_named_with_its_reasons_and_is_nothing_to_fix():
     errors = (Tally("error", "empty-file", 2, "fetch it"), Tally("error", "png-crc", 1, "copy it"))
     found = judged(*errors, left_out=3)
     assert (found.state, found.fix) == ("look", ())
-    assert looked_at(found) == ["3 of 153 samples left out"]
+    assert looked_at(found) == ["3 of 153 samples left out: empty-file (2), png-crc (1)"]
     assert found.text.startswith("150 samples written, 3 left out.")
     assert [(item.text, item.problem) for item in found.left_out] == [
         ("empty-file (2)", "the file is empty"),
         ("png-crc (1)", "the CRC-32 of a chunk is wrong"),
     ]
-    assert looked_at(judged(Tally("error", "mask-without-image", 2))) == ["files left out"]
+    assert looked_at(judged(Tally("error", "mask-without-image", 2))) == [
+        "files left out: mask-without-image (2)"
+    ]
+
+
+def test_of_many_reasons_the_first_are_named():
+    errors = [Tally("error", f"code-{number}", 1) for number in range(4)]
+    assert looked_at(judged(*errors, left_out=4)) == [
+        "4 of 154 samples left out: code-0 (1), code-1 (1), code-2 (1), ..."
+    ]
 
 
 def test_of_a_scan_errors_are_to_be_fixed_first():

@@ -30,6 +30,9 @@ _LISTED = 30
 _NAMED = 6
 """Things that one line names."""
 
+_REASONS = 3
+"""Reasons why samples were left out that the same line names."""
+
 _SPLIT = "--split train=0.8,val=0.1,test=0.1, or --folds K"
 
 
@@ -174,9 +177,11 @@ def _left_out(outcome: Outcome, errors: list[Item]) -> Iterator[Item]:
     """That samples or files were left out because of errors."""
     if outcome.built and errors:
         total = outcome.samples + outcome.left_out
-        said = f"{outcome.left_out:,} of {count_text(total, 'sample')} left out"
+        what = f"{outcome.left_out:,} of {count_text(total, 'sample')}"
         if not outcome.left_out:
-            said = "files left out"
+            what = "files"
+        why = [*(item.text for item in errors[:_REASONS]), *["..."] * (len(errors) > _REASONS)]
+        said = f"{what} left out: {', '.join(why)}"
         fix = "see whether the others still are what you want to train on"
         yield Item("warning", said, "", fix, "findings")
 
