@@ -33,7 +33,12 @@ class Finding(NamedTuple):
     message: str
     """The rule and the value that broke it, without the path."""
     fix: str
-    """What to do about it: an option to pass or a thing to mend."""
+    """What to do about it: an option to pass or a thing to correct."""
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number of things, for messages: "1 shard", "2 shards", "2 classes"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 class SegrecordError(Exception):

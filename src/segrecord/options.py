@@ -161,7 +161,9 @@ class CheckOptions:
         "stop", "stop before a shard is written, or leave the bad samples out and list them"
     )
     ignore: tuple[str, ...] = _option(
-        (), "findings of these codes are told as info and stop nothing; see docs/checks.md", "CODE"
+        (),
+        "findings of these codes are reported as info and stop nothing; see docs/checks.md",
+        "CODE",
     )
     error: tuple[str, ...] = _option((), "findings of these codes are errors", "CODE")
     near_duplicates: NearDuplicates = _option(

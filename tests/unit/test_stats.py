@@ -143,8 +143,8 @@ def test_it_is_said_that_levels_were_measured_before_resizing(tmp_path):
     folder = datasets.make(tmp_path / "set", size="16x12")
     write_facts(folder, facts_of(range(9)))
     found = stats(folder)
-    assert found.levels_of == "the images before resizing to 16 x 12"
-    assert "measured on the images before resizing to 16 x 12" in printed(found)
+    assert found.levels_of == "the images before resizing to 16 x 12 (height x width)"
+    assert "measured on the images before resizing to 16 x 12 (height x width)" in printed(found)
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,8 @@ def opened(out: Path) -> Iterator[Stage]:
         lock = (out / STAGE / "lock").open("wb")
     except OSError as error:
         raise OutputError(
-            f"{out} cannot be written: {error.strerror}; mend its rights or choose another folder"
+            f"{out} cannot be written: {error.strerror}; fix its permissions or choose "
+            "another folder"
         ) from None
     with lock:
         if not (_lock(lock.fileno()) and _still_there(lock.fileno(), out)):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segrecord.errors import Finding, UsageError
+from segrecord.errors import Finding, UsageError, counted
 from segrecord.pipeline import pseudonyms
 from segrecord.reporting.view import marks
 from segrecord.sources.understood import Understood
@@ -56,9 +56,10 @@ def without(understood: Understood, wrong: dict[str, str], path: str) -> Underst
                 "exclude-unknown",
                 "",
                 path,
-                f"{len(unknown)} keys that are marked as wrong are not in this source: "
+                f"{counted(len(unknown), 'key that is', 'keys that are')} marked as wrong "
+                f"{'is' if len(unknown) == 1 else 'are'} not in this source: "
                 f"{', '.join(unknown[:3])}{', ...' * (len(unknown) > 3)}",  # noqa: PLR2004 - a line's worth
-                "nothing, if they are gone; else mend the keys of the marks",
+                "nothing, if they are gone; else correct the keys of the marks",
             )
         )
     return replace(

@@ -165,7 +165,7 @@ def _crashed(row: Row, checks: Checks, failure: EngineFailure) -> dict[str, Any]
         "code": "crashed",
         "path": failure.note or row.image,
         "message": f"reading the file ended in: {failure.message}",
-        "fix": "open the file with another program; mend it or leave it out",
+        "fix": "open the file with another program; repair it or leave it out",
     }
     return {
         "key": row.key,

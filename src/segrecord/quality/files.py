@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segrecord.errors import Finding
+from segrecord.errors import Finding, counted
 from segrecord.options import RecordOptions
 from segrecord.pixels.image import extension_agrees
 from segrecord.quality.flat import Rows, named, named_parts, owners, part_field, where
 
 _HANDLING = {
     "encode": ("re-encoded", "is stored losslessly as PNG"),
-    "trim": ("trimmed", "bytes after the end of the image are cut off"),
+    "trim": ("trimmed", "cut off, no decoder reads them"),
 }
 
 FEW_TRANSPARENT = 1
@@ -168,7 +168,7 @@ def personal_metadata(
         message = f"the file holds {', '.join(held)}, which {done}"
         yield Finding("warning", "personal-metadata", key, path, message, fix)
     if len(rows) and not keeps:
-        some = f"{len(rows)} image{'s' * (len(rows) > 1)}"
+        some = counted(len(rows), "image")
         yield Finding(
             "info",
             "metadata-removed",

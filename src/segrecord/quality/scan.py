@@ -277,7 +277,7 @@ def _header(path: str) -> _Header:
     if found is None:
         found = image.examine_header(load(path))
     if found is None:
-        raise PixelError("not-an-image", "the header has no end", "mend or remove the file")
+        raise PixelError("not-an-image", "the header has no end", "repair or remove the file")
     return _Header(found, head.size, head.modified)
 
 

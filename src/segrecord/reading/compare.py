@@ -171,7 +171,7 @@ def _differing(one: image.Pixels, other: image.Pixels) -> int:
 
 
 def _size(pixels: npt.NDArray[Any]) -> str:
-    return f"{pixels.shape[0]} x {pixels.shape[1]}"
+    return f"{pixels.shape[0]} x {pixels.shape[1]} (height x width)"
 
 
 def _mask(

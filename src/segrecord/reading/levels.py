@@ -106,7 +106,11 @@ def known_levels(dataset: str | Path, manifest: Manifest, index: pa.Table) -> Kn
     pixels = height.to_numpy().astype(np.int64) * width.to_numpy()
     images = Images(pixels, _channels(means), _channels(deviations))
     size = manifest.options.get("pixels", {}).get("size")
-    said = f"the images before resizing to {size[0]} x {size[1]}" if size else "the stored images"
+    said = (
+        f"the images before resizing to {size[0]} x {size[1]} (height x width)"
+        if size
+        else "the stored images"
+    )
     return Known(images, said)
 
 

@@ -13,12 +13,18 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
+from segrecord.errors import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
     from segrecord.reading.coverage import Numbers
+
+__all__ = ["SCREEN", "WIDTH", "Part", "count_text", "counted", "cut", "numbers_text", "on_screen",
+           "print_gap", "print_line", "print_next", "print_parts", "print_table", "printable",
+           "screen_width", "size_text"]  # fmt: skip
 
 WIDTH = 80
 
@@ -39,9 +45,9 @@ def size_text(size: float) -> str:
     return f"{size:.{0 if unit == 0 else 1}f} {_UNITS[unit]}"
 
 
-def counted(number: int, what: str) -> str:
-    """A number of things: "1 shard", "2 shards"."""
-    return f"{number} {what}{'s' * (number != 1)}"
+def count_text(count: int, one: str, many: str = "") -> str:
+    """A number and its noun: 1 finding, 21,000 findings."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def numbers_text(numbers: Numbers | None, form: str) -> tuple[str, ...]:

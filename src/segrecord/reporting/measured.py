@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from segrecord.reporting.layout import cut, numbers_text, print_line, print_table
+from segrecord.reporting.layout import counted, cut, numbers_text, print_line, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,9 @@ def print_masks(console: Console, masks: MaskStats) -> None:
     if not masks.records:
         print_line(console, "masks: none")
         return
-    print_line(console, f"masks: {masks.records} records with one, {masks.missing} without")
+    print_line(
+        console, f"masks: {counted(masks.records, 'record')} with one, {masks.missing} without"
+    )
     if masks.foreground is None:
         print_line(console, "mask pixels: unchecked")
         return
@@ -67,7 +69,10 @@ def _covered(coverage: Coverage) -> tuple[str, ...]:
 
 def _print_rest(console: Console, rows: int) -> None:
     if rows > _ROWS:
-        print_line(console, f"({rows - _ROWS} more rows are not shown: --json has them)")
+        print_line(
+            console,
+            f"({counted(rows - _ROWS, 'more row is', 'more rows are')} not shown: --json has them)",
+        )
 
 
 def print_levels(console: Console, stats: Stats) -> None:

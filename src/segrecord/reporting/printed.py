@@ -47,7 +47,11 @@ _NAME = 20  # characters of a class name that heads a column
 
 def print_stats(console: Console, stats: Stats) -> None:
     """Splits, classes, sizes, levels and masks, and whether the classes are well mixed."""
-    print_line(console, f"{stats.name}: {stats.records} records, {size_text(stats.bytes)}", "bold")
+    print_line(
+        console,
+        f"{stats.name}: {counted(stats.records, 'record')}, {size_text(stats.bytes)}",
+        "bold",
+    )
     for split in stats.splits:
         console.print()
         _print_split(console, split)
@@ -79,10 +83,11 @@ def _print_split(console: Console, split: SplitStats) -> None:
             console, header, [*rows, ("all", str(split.records), size_text(split.bytes), *totals)]
         )
         if len(split.shards) > _SHARDS:
-            print_line(console, f"({len(split.shards) - _SHARDS} more shards are not shown)")
+            more = counted(len(split.shards) - _SHARDS, "more shard is", "more shards are")
+            print_line(console, f"({more} not shown)")
     else:
-        shards = f"{len(split.shards)} shards, {size_text(split.bytes)}"
-        print_line(console, f"{split.name}: {split.records} records in {shards}", "bold")
+        shards = f"{counted(len(split.shards), 'shard')}, {size_text(split.bytes)}"
+        print_line(console, f"{split.name}: {counted(split.records, 'record')} in {shards}", "bold")
         print_table(console, ["class", "records"], [(n, str(c)) for n, c in split.classes.items()])
     style = "bold red" if split.mixing.mixed is False else ""
     print_line(console, f"{split.name}: {split.mixing.sentence}", style)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segrecord.errors import RecordError
+from segrecord.errors import RecordError, counted
 from segrecord.reading.coverage import Masks, counted_masks
 from segrecord.reading.index import open_index, places, require_size
 from segrecord.records import manifest as manifests
@@ -91,7 +91,7 @@ def _shards(folder: Path, manifest: Manifest) -> list[str]:
         except RecordError as error:
             found.append(f"{place.shard.name} {error.rule}")
     if len(found) > _SHOWN:
-        return [*found[:_SHOWN], f"{len(found) - _SHOWN} more shards are not as they were written"]
+        return [*found[:_SHOWN], f"and {counted(len(found) - _SHOWN, 'more shard')} not as written"]
     return found
 
 

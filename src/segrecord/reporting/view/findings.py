@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from segrecord.building.sidecars import FINDINGS_FILE
-from segrecord.errors import RecordError
+from segrecord.codes import way_out
+from segrecord.errors import Finding, RecordError
 from segrecord.tables import FINDINGS
 
 if TYPE_CHECKING:
@@ -45,8 +46,11 @@ class Findings:
         """What was found of this record: level, code, message and fix of each finding."""
         first, end = np.searchsorted(self._row, [row, row + 1])
         part = self._table.slice(first, end - first)
-        found: list[dict[str, str]] = part.select(["level", "code", "message", "fix"]).to_pylist()
-        return found
+        found = (Finding(**row) for row in part.select(FINDINGS.names).to_pylist())
+        return [
+            {"level": one.level, "code": one.code, "message": one.message, "fix": way_out(one)}
+            for one in found
+        ]
 
 
 def read(dataset: str | Path) -> pa.Table:
