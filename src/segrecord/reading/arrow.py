@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,13 +14,13 @@ def mapped(path: str | Path, *, links: bool = False) -> pa.Table:
 
     Args:
         path: of the file.
-        links: as of `records.regular.descriptor`.
+        links: as of `records.regular.status`.
 
     Raises:
         OSError: it is not there, cannot be read, or is no regular file.
         pa.ArrowException, ValueError, KeyError, NotImplementedError: it is no sound Arrow file.
     """
-    # By the descriptor, and not by pa.memory_map: that opens a path, whatever stands there.
-    with regular.open_binary(path, links=links) as file:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return pa.ipc.open_file(pa.py_buffer(content)).read_all()
+    regular.status(path, links=links)  # Arrow opens whatever stands there
+    # Arrow's map and not Python's, which holds a descriptor for as long as the table lives.
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
