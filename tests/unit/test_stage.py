@@ -229,7 +229,8 @@ def test_a_manifest_that_names_files_elsewhere_removes_none_of_them(root, other,
     manifest["files"] = {**dict.fromkeys(manifest["files"], ""), "../precious.txt": ""}
     manifest["splits"]["train"]["shards"][0]["name"] = str(tmp_path / "precious.txt")
     (out / "dataset.json").write_text(json.dumps(manifest))
-    build(root, out, overwrite=True)
+    with pytest.raises(OutputError, match=r"manifest tells no longer .* must be the plain name"):
+        build(root, out, overwrite=True)
     assert (tmp_path / "precious.txt").read_bytes() == b"mine"
 
 

@@ -154,8 +154,7 @@ class Stage:
 def _names(manifest: manifests.Manifest) -> set[str]:
     """The names of all files of a dataset but its manifest's own."""
     shards = {shard.name for split in manifest.splits.values() for shard in split.shards}
-    # Whatever a foreign manifest may list, nothing outside of its folder is touched.
-    return {name for name in shards | set(manifest.files) if Path(name).name == name}
+    return shards | set(manifest.files)
 
 
 def check_output(out: Path, sources: list[Path], *, overwrite: bool) -> None:

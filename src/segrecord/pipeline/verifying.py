@@ -16,6 +16,7 @@ from segrecord.reading import compare
 from segrecord.reading import verify as reading
 from segrecord.reading.verify import Report
 from segrecord.records import manifest as manifests
+from segrecord.records import regular
 from segrecord.sources.source import understand
 
 PRELOAD = ("segrecord.reading.shards", "segrecord.reading.compare")
@@ -115,7 +116,7 @@ def _options(
 
 
 def _find(name: str, source: Any) -> str:
-    if not name:
+    if not name or regular.name_rule(name):  # one that leads elsewhere is not looked for
         raise UsageError("the dataset was built with a metadata table; pass --metadata FILE")
     if isinstance(source, str | Path):
         for folder in (Path(source), Path(source).parent):

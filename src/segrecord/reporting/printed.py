@@ -95,7 +95,7 @@ def _print_split(console: Console, split: SplitStats) -> None:
 
 def _print_sizes(console: Console, stats: Stats) -> None:
     named = [("height", stats.heights), ("width", stats.widths)]
-    rows = [(name, *numbers_text(numbers, "{:.0f}")) for name, numbers in named]
+    rows = [(name, *numbers_text(numbers, "{:.0f}".format)) for name, numbers in named]
     print_table(console, ["pixels", "min", "median", "mean", "max"], rows)
     if stats.record_bytes is not None:
         least, median, mean, most = map(size_text, stats.record_bytes)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord.errors import RecordError, counted
+from segrecord.reading.arrow import mapped
 from segrecord.reading.coverage import Masks, counted_masks
 from segrecord.reading.index import open_index, places, require_size
 from segrecord.records import manifest as manifests
@@ -98,8 +99,7 @@ def _shards(folder: Path, manifest: Manifest) -> list[str]:
 def _facts(path: Path) -> tuple[pa.Table | None, list[str]]:
     """The columns of the facts that are there, and what is wrong with them."""
     try:
-        with pa.memory_map(str(path)) as source:
-            table = pa.ipc.open_file(source).read_all()
+        table = mapped(path)
         known = [FACTS.field(name) for name in _COLUMNS]
         table = table.select([field.name for field in known if field in list(table.schema)])
         table.validate(full=True)  # Arrow itself checks nothing, and noise for offsets crashes it

@@ -6,12 +6,14 @@ The list is read as a stream and only the first rows of a code are kept: there m
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from segrecord.building.sidecars import FINDINGS_FILE
 from segrecord.codes import CODES, problem_of, way_out
 from segrecord.errors import Finding, Level
+from segrecord.records import regular
 from segrecord.tables import FINDINGS
 
 if TYPE_CHECKING:
@@ -121,7 +123,8 @@ def grouped(findings: Iterable[Finding]) -> Findings:
 def read_findings(folder: Path) -> tuple[Findings, list[str]]:
     """The findings of a dataset, and what is wrong with their list."""
     try:
-        with (folder / FINDINGS_FILE).open(encoding="utf-8", errors="replace", newline="") as file:
+        binary = regular.open_binary(folder / FINDINGS_FILE)
+        with io.TextIOWrapper(binary, "utf-8", "replace", newline="") as file:
             reader = csv.reader(file)
             if next(reader, None) != FINDINGS.names:
                 return Findings(()), [f"{FINDINGS_FILE} does not begin with the names of columns"]
