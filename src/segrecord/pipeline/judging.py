@@ -110,8 +110,6 @@ class Judge(NamedTuple):
         splits, ties = self._splits(samples, found, copies)
         near = options.checks.near_duplicates
         findings = (
-            *understood.findings,
-            *_passed_over(understood),
             *checks.check(samples, found, options),
             *_mask_findings(samples, found, reading, options),
             *duplicates.findings(samples, found, copies, reading, near),
@@ -120,8 +118,16 @@ class Judge(NamedTuple):
             *ties,
             *_split_findings(samples, splits, options),
         )
-        told = codes.releveled(findings, options.checks.ignore, options.checks.error)
-        return Scan(samples, found, copies, splits, tuple(told), assigned.ids, reading, understood)
+        told = (*self.of_source(understood), *self._releveled(findings))
+        return Scan(samples, found, copies, splits, told, assigned.ids, reading, understood)
+
+    def of_source(self, understood: Understood) -> tuple[Finding, ...]:
+        """The findings on the source itself, whichever of its samples are written."""
+        return self._releveled((*understood.findings, *_passed_over(understood)))
+
+    def _releveled(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        checks = self.options.checks
+        return tuple(codes.releveled(findings, checks.ignore, checks.error))
 
     def _splits(
         self, samples: pa.Table, found: pa.Table, copies: Duplicates
