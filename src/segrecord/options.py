@@ -207,7 +207,11 @@ class PlanOptions:
     exclude: str | None = _option(
         None, "marks of `segrecord view`: leave out the samples that are marked as wrong", "FILE"
     )
-    shards: int | None = _option(None, "shards in each split (default 10)", "N")
+    shards: int | None = _option(
+        None,
+        "shards of the largest split; the others have as many as their share asks for (default 10)",
+        "N",
+    )
     shard_size: int | None = _option(
         None, "approximate size of a shard, in bytes of the source files", "128MB"
     )
