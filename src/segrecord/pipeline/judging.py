@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from segrecord import codes
 from segrecord.errors import Finding
 from segrecord.options import Options
-from segrecord.pipeline import disclosure, pseudonyms
+from segrecord.pipeline import disclosure, excluding, pseudonyms
 from segrecord.pipeline.extending import read_old
 from segrecord.planning import classes as classing
 from segrecord.planning import extending
@@ -78,6 +78,8 @@ class Judge(NamedTuple):
     """Of the pseudonyms."""
     old: extending.Old | None
     """The dataset that is extended."""
+    wrong: dict[str, excluding.Wrong]
+    """The samples that are to be left out, by key."""
 
     @classmethod
     def of(cls, options: Options, out: Path | None = None) -> Judge:
@@ -88,14 +90,17 @@ class Judge(NamedTuple):
             out: where a build writes.
 
         Raises:
-            UsageError: the secret or the earlier dataset cannot be used.
+            UsageError: a file that an option names cannot be used.
+            OutputError, RecordError: the earlier dataset is damaged.
         """
+        if options.source.classes is not None:
+            classing.read_mapping(options.source.classes)
         path, old = options.records.pseudonymize, None
         secret = pseudonyms.read_secret(path) if path is not None else None
         if options.plan.extend is not None:
             old = read_old(options.plan.extend, out, secret)
             options = replace(options, plan=extending.extended(options.plan, old))
-        return cls(options, secret, old)
+        return cls(options, secret, old, excluding.read_wrong(options.plan.exclude))
 
     def __call__(
         self, understood: Understood, samples: pa.Table, found: pa.Table, copies: Duplicates

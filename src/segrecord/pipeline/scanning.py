@@ -83,11 +83,11 @@ def run(
     if judge.secret is not None:
         understood, crosswalk = pseudonyms.disguise(understood, judge.secret)
         earlier = pa.concat_tables([earlier, pseudonyms.rekeyed(earlier, judge.secret)])
-    if options.plan.exclude is not None:
-        wrong = excluding.read_wrong(options.plan.exclude)
+    if judge.wrong:
+        wrong = judge.wrong
         if judge.secret is not None:
             wrong = excluding.under_pseudonyms(wrong, understood.samples, judge.secret)
-        understood = excluding.without(understood, wrong, options.plan.exclude)
+        understood = excluding.without(understood, wrong)
     samples = understood.samples
     monitor.stage("scan", len(samples))
     kept = pa.concat_tables([store.earlier(), earlier])
