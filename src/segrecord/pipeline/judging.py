@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord import codes
-from segrecord.errors import Finding
+from segrecord.errors import Finding, UsageError
 from segrecord.options import Options
 from segrecord.pipeline import disclosure, excluding, pseudonyms
 from segrecord.pipeline.extending import read_old
@@ -93,6 +93,9 @@ class Judge(NamedTuple):
             UsageError: a file that an option names cannot be used.
             OutputError, RecordError: the earlier dataset is damaged.
         """
+        root = options.source.root
+        if root is not None and not Path(root).is_dir():
+            raise UsageError(f"--root {root} is no folder; pass the one that the paths start from")
         if options.source.classes is not None:
             classing.read_mapping(options.source.classes)
         path, old = options.records.pseudonymize, None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from segrecord.building import assemble
+from segrecord.building import assemble, stage
 from segrecord.engines import Engine, LocalEngine
 from segrecord.options import Options
 from segrecord.pipeline import excluding, known, pseudonyms
@@ -44,6 +44,8 @@ def scan(
         OutputError: the facts cannot be written.
     """
     chosen = Options.of(**options)
+    if facts_file is not None:
+        stage.check_file(Path(facts_file))
     judge = Judge.of(chosen)
     with LocalEngine(chosen.run.workers, PRELOAD) as engine, TemporaryDirectory() as folder:
         store = KeptScan(Path(folder), None, assemble.versions())

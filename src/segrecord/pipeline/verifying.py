@@ -47,22 +47,26 @@ def verify(
     Raises:
         OutputError: there is no finished dataset.
         RecordError: manifest or index are damaged.
-        UsageError: the metadata table is not found, or the key file is not that of the build.
+        UsageError: the metadata table is not found, or the key file is not that of the build;
+            told before a shard is read.
+        SourceError: the source cannot be understood; likewise.
     """
     folder = Path(dataset)
     manifest = manifests.load(folder)
-    if source is not None or pseudonymize is not None:
-        _secret(manifest, dataset, pseudonymize)  # wrong ones are told before the long work
+    if pseudonymize is not None and source is None:
+        _secret(manifest, dataset, pseudonymize)
     shards = sum(len(split.shards) for split in manifest.splits.values())
     told = monitor or Silent()
     with LocalEngine(workers, PRELOAD) as engine:
+        samples = None
+        if source is not None:  # what is wrong with it is told before the shards are read
+            samples = originals(folder, source, metadata, root, pseudonymize)
         report = reading.check_dataset(folder, Watched(engine, told, "verify", shards))
-        if source is None:
+        if samples is None:
             return report
-        samples = originals(folder, source, metadata, root, pseudonymize)
         watched = Watched(engine, told, "compare", shards)
         problems = compare.compare_dataset(folder, samples, watched)
-    return report._replace(problems=(*report.problems, *problems))
+    return report._replace(problems=(*report.problems, *problems), compared=True)
 
 
 def originals(

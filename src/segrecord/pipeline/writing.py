@@ -84,6 +84,7 @@ def build(source: Any, out: str | Path, *, monitor: Monitor | None = None, **opt
     disclosure.check_places(chosen.records, target)
     given = chosen.report.card
     said = card.read_card(given) if given is not None else card.Card()
+    judge = Judge.of(chosen, target)
     with (
         LocalEngine(chosen.run.workers, scanning.PRELOAD) as engine,
         stage.opened(target) as place,
@@ -91,7 +92,6 @@ def build(source: Any, out: str | Path, *, monitor: Monitor | None = None, **opt
     ):
         # Again, now that no other build can commit.
         stage.check_output(target, inputs, overwrite=chosen.run.overwrite)
-        judge = Judge.of(chosen, target)
         run = _Build(judge, engine, place, monitor or Silent(), said)
         scanned = _scan(source, run)
         sound, left_out = sift(scanned, judge, partial(_stop, place, scanned))

@@ -285,6 +285,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "shards": report.shards,
         "bytes": report.bytes,
         "not_checked": list(report.not_checked),
+        "compared_with_source": report.compared,
         "problems": [
             {"shard": it.shard, "record": it.record, "offset": it.offset, "rule": it.rule}
             for it in report.problems
