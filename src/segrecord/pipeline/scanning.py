@@ -13,7 +13,8 @@ from segrecord.engines import Engine, LocalEngine
 from segrecord.options import Options
 from segrecord.pipeline import excluding, known, pseudonyms
 from segrecord.pipeline.judging import Judge, Scan
-from segrecord.pipeline.monitor import Monitor, Silent
+from segrecord.pipeline.monitor import Monitor
+from segrecord.pipeline.telling import tell, tell_hints, watching
 from segrecord.quality import duplicates, facts
 from segrecord.quality.kept import KeptScan
 from segrecord.sources.source import understand
@@ -35,7 +36,8 @@ def scan(
         source: a folder, a listing (CSV, TSV, Parquet, Arrow, XLSX), a DataFrame, a function
             giving a samples table, or its name "module:function".
         facts_file: where to keep the facts (Arrow IPC); facts already there are used again.
-        monitor: is told how the work goes.
+        monitor: is told how the work goes; None: whoever sits at a terminal or notebook, if
+            anybody does. `Silent()` tells nobody.
         **options: see `segrecord.options`.
 
     Raises:
@@ -47,17 +49,23 @@ def scan(
     if facts_file is not None:
         stage.check_file(Path(facts_file))
     judge = Judge.of(chosen)
-    with LocalEngine(chosen.run.workers, PRELOAD) as engine, TemporaryDirectory() as folder:
+    with (
+        watching(monitor) as told,
+        LocalEngine(chosen.run.workers, PRELOAD) as engine,
+        TemporaryDirectory() as folder,
+    ):
         store = KeptScan(Path(folder), None, assemble.versions())
         earlier = [known.given_facts(chosen.checks.facts)]
         if facts_file is not None:
             earlier.insert(0, known.facts_at(facts_file))
-        told = monitor or Silent()
         result = run(source, judge, engine, store, pa.concat_tables(earlier), told)
         store.close()
     if facts_file is not None:
         known.write_facts(Path(facts_file), result.facts)
-    return result._replace(findings=result.recognised(result.findings))
+    result = result._replace(findings=result.recognised(result.findings))
+    shown = told if monitor is None else None
+    tell(result.findings, "scan", shown, private=judge.secret is not None)
+    return result
 
 
 def run(
@@ -81,6 +89,7 @@ def run(
     options = judge.options
     understood = understand(source, options.source)
     monitor.understood(understood)
+    tell_hints(understood.hints if judge.secret is None else ())
     crosswalk = None
     if judge.secret is not None:
         understood, crosswalk = pseudonyms.disguise(understood, judge.secret)
