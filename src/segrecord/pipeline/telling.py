@@ -14,13 +14,15 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from segrecord.errors import Finding, first_of_each
-from segrecord.pipeline import disclosure
 from segrecord.pipeline.monitor import Monitor, Silent
 
 _LOG = logging.getLogger("segrecord")
 _LOG.addHandler(logging.NullHandler())  # who reads the log, and how, is the program's to say
 
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
+
+
+_HIDDEN = "what it says is not logged, since it may hold names"
 
 
 @contextlib.contextmanager
@@ -70,7 +72,7 @@ def tell(
     """
     logged: Sequence[Finding] = findings
     if private:
-        logged = [found._replace(key="") for found in disclosure.told(findings)]
+        logged = [found._replace(key="", path="", message=_HIDDEN, fix="") for found in findings]
     for first, line in first_of_each(logged):
         level = _LEVELS[first.level]
         if first.level == "error" and written:
