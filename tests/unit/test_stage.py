@@ -242,7 +242,7 @@ def test_bad_data_under_overwrite_leaves_the_old_dataset_as_it_was(root, tmp_pat
     with pytest.raises(DataError) as raised:
         build(root, out, overwrite=True)
     assert visible(out) == before
-    listed = str(raised.value).split("; ")[1].removesuffix(" lists all")
+    listed = raised.value.summary.split("; ")[1].removesuffix(" lists all")
     assert b"a/images/0" in Path(listed).read_bytes()
 
 

@@ -173,6 +173,25 @@ def check_output(out: Path, sources: list[Path], *, overwrite: bool) -> None:
         ) from None
 
 
+def check_file(path: Path) -> None:
+    """Refuse, before long work, a file that could not be written after it.
+
+    Raises:
+        OutputError: a folder has its name, the folder that it would stand in does not exist, or
+            there is no permission.
+    """
+    folder = path.parent
+    if path.is_dir():
+        reason = "a folder has this name; choose another name"
+    elif not folder.is_dir():
+        reason = f"there is no folder {folder}; make it"
+    elif not os.access(path if path.exists() else folder, os.W_OK):
+        reason = "there is no permission; fix the permissions or choose another place"
+    else:
+        return
+    raise OutputError(f"{path} cannot be written: {reason}")
+
+
 def _check_output(out: Path, sources: list[Path], *, overwrite: bool) -> None:
     own = out.resolve()
     for source in sources:
@@ -224,19 +243,19 @@ def _tidy(out: Path) -> None:
 def opened(out: Path) -> Iterator[Stage]:
     """The stage of an output, made if need be, and locked against a second build.
 
-    An empty one is removed at the end, and the output's folder with it if it was made here.
+    An empty one is removed at the end, and with it the folders that were made here.
 
     Raises:
         OutputError: the output cannot be written, or another build is running on it.
     """
-    stage, made = Stage(out), not out.exists()
+    stage, made = Stage(out), [path for path in (out, *out.parents) if not path.exists()]
     try:
         stage.files.mkdir(parents=True, exist_ok=True)
         lock = (out / STAGE / "lock").open("wb")
     except OSError as error:
         raise OutputError(
-            f"{out} cannot be written: {error.strerror}; fix its permissions or choose "
-            "another folder"
+            f"{out} cannot be written: {error.strerror}; fix the permissions or choose another "
+            "folder"
         ) from None
     with lock:
         if not (_lock(lock.fileno()) and _still_there(lock.fileno(), out)):
@@ -247,9 +266,9 @@ def opened(out: Path) -> Iterator[Stage]:
             stage.still()
             if stage.is_empty():
                 stage.close()
-            if made:
-                with contextlib.suppress(OSError):  # it is not empty
-                    out.rmdir()
+            with contextlib.suppress(OSError):  # one is not empty, so those above are not
+                for path in made:
+                    path.rmdir()
 
 
 def _sync_file(path: Path) -> None:

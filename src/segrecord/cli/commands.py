@@ -95,9 +95,11 @@ def scan(  # each parameter is a flag
     written but the files that --facts, --findings and --write-samples name.
     """
     from segrecord import pipeline  # noqa: PLC0415 - keeps --help light
-    from segrecord.building import sidecars  # noqa: PLC0415 - as above
+    from segrecord.building import sidecars, stage  # noqa: PLC0415 - as above
     from segrecord.reporting import told, verdict  # noqa: PLC0415 - as above
 
+    for path in filter(None, (findings, write_samples)):
+        stage.check_file(Path(path))
     screen = console()
     monitor = told.ConsoleMonitor(screen, quiet=as_json)
     try:

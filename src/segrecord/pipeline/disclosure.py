@@ -117,11 +117,16 @@ def _check_crosswalk(path: Path) -> None:
         with path.open("rb") as file:
             own = file.read(len(head)) == head
     except FileNotFoundError:
-        return
+        own = True
     except OSError as error:
         raise UsageError(f"--crosswalk {path} cannot be replaced: {error.strerror}") from None
     if not own:
         raise UsageError(f"--crosswalk {path} is a file of another kind; choose another name")
+    if not os.access(path.parent, os.W_OK):  # it is replaced by a new file beside it
+        raise UsageError(
+            f"--crosswalk {path}: there is no permission to write into {path.parent}; choose "
+            "another place"
+        )
 
 
 def crosswalk_csv(crosswalk: pa.Table) -> bytes:

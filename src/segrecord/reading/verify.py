@@ -57,6 +57,9 @@ class Report(NamedTuple):
     """Of all shards together, as the manifest counts them."""
     not_checked: tuple[str, ...]
     """What nobody checked, in plain words."""
+    compared: bool = False
+    """Whether pixels and labels of all records were compared with the source as well; a record
+    that could not be is a problem."""
 
 
 def check_dataset(dataset: str | Path, engine: Runner, *, decode: bool = True) -> Report:

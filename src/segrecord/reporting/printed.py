@@ -106,6 +106,8 @@ def print_report(console: Console, report: Report) -> None:
     """What a check has found: the first few problems of each kind, and how many more there are."""
     held = f"{counted(report.records, 'record')} in {counted(report.shards, 'shard')}"
     what = f": {held}, {size_text(report.bytes)}"
+    if report.compared:
+        what += "; all pixels and labels compared with the source"
     for note in report.not_checked:
         print_parts(console, ("not checked:", "yellow"), f" {note}")
     if not report.problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
 from collections import Counter
@@ -93,7 +94,7 @@ class ConsoleMonitor:
         self.close()
         if self.quiet:
             return
-        if not on_screen(self.console) or self.console.is_dumb_terminal:
+        if not _draws_bars(self.console):
             unit = "sample" if name == "scan" else "shard"
             print_parts(self.console, f"{name}: {counted(total, unit)}")
             return
@@ -121,6 +122,13 @@ class ConsoleMonitor:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _draws_bars(console: Console) -> bool:
+    """Whether a bar can move there; a notebook needs ipywidgets for it."""
+    if console.is_jupyter:
+        return importlib.util.find_spec("ipywidgets") is not None
+    return on_screen(console) and not console.is_dumb_terminal
 
 
 def print_understood(console: Console, source: Understood) -> None:
@@ -319,6 +327,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "shards": report.shards,
         "bytes": report.bytes,
         "not_checked": list(report.not_checked),
+        "compared_with_source": report.compared,
         "problems": [
             {"shard": it.shard, "record": it.record, "offset": it.offset, "rule": it.rule}
             for it in report.problems
