@@ -1,6 +1,7 @@
 """Folders: what is paired with what, what is passed over, and what is said about the rest."""
 
 import os
+import posixpath
 import sys
 import unicodedata
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from segrecord.errors import SourceError
 from segrecord.options import SourceOptions
+from segrecord.sources.layout import lay_out
 from segrecord.sources.source import understand
 
 DEFAULT = SourceOptions()
@@ -640,3 +642,70 @@ def test_names_that_add_the_same_ending_to_others_are_hinted_at(tmp_path):
     found = understand(make(tmp_path, *files), DEFAULT)
     [hint] = found.hints
     assert "3 files are called like another with _1stHO" in hint
+
+
+WRAPPERS = [
+    *("data", "images", "masks", "labels", "raw", "x", "data/images", "images/data", "set/data"),
+    *("segmentation", "Dataset_with_GT", "mask_study", "data/train"),
+]
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "name"),
+    [
+        ("images", "masks", "{}"),
+        ("train", "train_masks", "{}_mask"),
+        ("train_images", "train_masks", "{}"),
+        ("HAM_images_1", "HAM_segmentations", "{}_segmentation"),
+        ("scans of 2020", "masks", "{}"),
+        ("imagesTr", "labelsTr", "{}"),
+        ("train", "trainannot", "{}"),
+        ("orig", "annotated", "{}_anno"),
+        (".", ".", "{}_mask"),
+    ],
+)
+def test_a_folder_around_both_tells_nothing_whatever_it_is_called(images, masks, name):
+    for wrapper in WRAPPERS:
+        for beside in ([], ["preview.png"], ["docs/fig1.png"]):
+            if beside and images in {"orig", "scans of 2020"} and wrapper == "Dataset_with_GT":
+                continue  # a stray picture beside a folder is another matter
+            files = [posixpath.normpath(f"{wrapper}/{images}/{stem}.png") for stem in "abc"]
+            files += [
+                posixpath.normpath(f"{wrapper}/{masks}/{name.format(stem)}.png") for stem in "abc"
+            ]
+            layout = lay_out(sorted({*files, *beside}))
+            assert layout.pairs == 3, (wrapper, beside)
+            assert len(layout.images) == 3 + len(beside), (wrapper, beside)
+
+
+def test_a_folder_of_images_whose_subfolders_speak_of_masks_is_no_wrapper(tmp_path):
+    files = [
+        f"{role}/{part}/{stem}.png"
+        for role in ("images", "masks")
+        for part in ("segmentation_study", "other")
+        for stem in ("1", "2")
+    ]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert all(len(masks) == 1 for masks in pairs(found).values())
+    assert len(pairs(found)) == 4
+
+
+def test_a_third_folder_beside_both_is_beside_them_below_a_folder_called_data(tmp_path):
+    files = [f"data/{folder}/1.png" for folder in ("images", "masks", "overlays")]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert pairs(found) == {"data/images/1": ["1.png"]}
+    assert codes(found) == ["file-beside-images"]
+
+
+def test_train_beside_train_masks_pairs_without_a_second_split(tmp_path):
+    files = ["train/a.jpg", "train/b.jpg", "train_masks/a_mask.gif", "train_masks/b_mask.gif"]
+    assert pairs(understand(make(tmp_path, *files), DEFAULT)) == {
+        "train/a": ["a_mask.gif"],
+        "train/b": ["b_mask.gif"],
+    }
+
+
+def test_folders_of_masks_alone_are_still_refused(tmp_path):
+    files = ["masks/a_mask.png", "masks/b_mask.png"]
+    with pytest.raises(SourceError, match="pass the folder above"):
+        understand(make(tmp_path, *files), DEFAULT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from segrecord.sources.words import Name, Role, read_name, split_of, split_of_folder, split_within
@@ -40,7 +41,8 @@ def seats(
     """
     wrapper = _shared_depth(folders)
     names = {part: read_name(part, soft=soft) for folder in folders for part in folder}
-    roles = {folder: _roles(folder, names, wrapper) for folder in folders}
+    holders = _holders(folders, masks_by_content, names)
+    roles = {folder: _roles(folder, names, wrapper, holders) for folder in folders}
     if soft:
         _by_content(roles, masks_by_content)
         if not any("mask" in parts for parts in roles.values()):
@@ -49,7 +51,8 @@ def seats(
     both = _parents_of_both(roles)
     splits = _splits(roles)
     return {
-        folder: _seat(folder, roles[folder], names, wrapper, both, splits) for folder in folders
+        folder: _seat(folder, roles[folder], names, wrapper, holders, both, splits)
+        for folder in folders
     }
 
 
@@ -69,14 +72,74 @@ def _shared_depth(folders: Collection[Folder]) -> int:
     )
 
 
-def _roles(folder: Folder, names: dict[str, Name], wrapper: int) -> list[Role]:
+def _holders(
+    folders: Collection[Folder], masks_by_content: Collection[Folder], names: dict[str, Name]
+) -> set[Folder]:
+    """Folders called like images or masks ("data", "Dataset_with_GT") that hold a set of both.
+
+    Such a name tells nothing apart: there are folders of masks and others below it, and nothing
+    outside is its counterpart. One that lies in another is found first.
+    """
+    masks = set(masks_by_content)
+    holders: set[Folder] = set()
+    while True:
+        total: Counter[Role] = Counter()
+        within: dict[Folder, Counter[Role]] = {}
+        below: dict[Folder, set[Role]] = {}
+        for folder in folders:
+            told = _by_names(folder, names, holders)
+            roles = [told[0] or ("mask" if folder in masks else ""), *told[1:]]
+            total[roles[0]] += 1
+            for depth, part in enumerate(folder, 1):
+                if names[part].role and folder[:depth] not in holders:
+                    within.setdefault(folder[:depth], Counter())[roles[0]] += 1
+                    if depth < len(folder):
+                        rest = roles[depth] or ("mask" if folder in masks else "")
+                        below.setdefault(folder[:depth], set()).add(rest)
+        found = {
+            holder
+            for holder, kinds in below.items()
+            if "mask" in kinds
+            and len(kinds) > 1
+            and (other := _COUNTERPARTS.get(names[holder[-1]].role)) is not None
+            and total[other] == within[holder][other]
+        }
+        if not found:
+            return holders
+        holders |= found
+
+
+_COUNTERPARTS: dict[Role, Role] = {"image": "mask", "mask": "image"}
+
+
+def _by_names(folder: Folder, names: dict[str, Name], holders: set[Folder]) -> list[Role]:
+    """The role of the path from each of its parts on: by the last whole name, or the last word."""
+    word: Role = ""
+    whole: Role = ""
+    roles: list[Role] = []
+    for i in range(len(folder) - 1, -1, -1):
+        name = names[folder[i]]
+        if folder[: i + 1] not in holders:
+            whole = whole or (name.role if name.exact else "")
+            word = word or name.role
+        roles.append(whole or word)
+    return [*reversed(roles), ""]
+
+
+def _roles(
+    folder: Folder, names: dict[str, Name], wrapper: int, holders: set[Folder]
+) -> list[Role]:
     """The role of each part; words within names count only where no whole name does.
 
-    Parts that all folders share (a set's own name, "Dataset_with_GT") tell nothing apart.
+    Parts that all folders share (a set's own name, "Dataset_with_GT") tell nothing apart, and
+    neither do those that hold images and masks.
     """
-    exact = any(names[part].exact for part in folder)
+    held = [folder[: i + 1] in holders for i in range(len(folder))]
+    exact = any(names[part].exact for part, holds in zip(folder, held, strict=True) if not holds)
     return [
-        names[part].role if names[part].exact or (not exact and i >= wrapper) else ""
+        names[part].role
+        if not held[i] and (names[part].exact or (not exact and i >= wrapper))
+        else ""
         for i, part in enumerate(folder)
     ]
 
@@ -146,6 +209,7 @@ def _seat(
     parts: Sequence[Role],
     names: dict[str, Name],
     wrapper: int,
+    holders: set[Folder],
     both: set[Folder],
     splits: dict[Folder, str | None],
 ) -> Seat:
@@ -154,7 +218,7 @@ def _seat(
     of_roles = [names[part].split for i, part in enumerate(folder) if parts[i]]
     outer = [name for part in folder[:wrapper] if (name := split_of(part))]
     bare = [i for i in range(len(folder)) if not parts[i]]
-    inner = [i for i in bare if i >= wrapper]
+    inner = [i for i in bare if i >= wrapper and folder[: i + 1] not in holders]
     named = {i: name for i in inner if (name := splits[folder[: i + 1]])}
     split = next((name for name in [*named.values(), *of_roles, *reversed(outer)] if name), None)
     # Kaggle unpacks to training_set/training_set.
