@@ -99,7 +99,7 @@ _PNG8 = "save it as an 8-bit grey PNG of class ids"
 _MIX_UP = "measured: TensorFlow misreads such masks without an error"
 _PRIVACY = "identifiers of the HIPAA Safe Harbor list (45 CFR 164.514(b)(2))"
 _LOOK = "look at it; leave it out if it shows nothing"
-_SPLITS = "mend the splits, or leave them out and pass --split"
+_SPLITS = "mend the splits, or share all out anew: --split"
 
 # A row: code, rule, source, fix. Short enough to be read as a table, three lines at most.
 # fmt: off
@@ -252,7 +252,12 @@ SECTIONS = (
                "--rest-class NAME says what the other rows are"),
         _error("unlabelled", "all samples have a class, or none", "a reader asks all records alike",
                "add the classes, or --unlabelled keep"),
-        _error("no-split", "all samples have a split, or none", _BY_DEFINITION, "add the splits"),
+        _error("no-split", "all samples have a split, or none", _BY_DEFINITION,
+               "add the splits, or share all samples out: --split"),
+        _warning("split-replaced", "the source's splits are taken where it fixes several",
+                 "asked for: --split or --folds", "leave --split or --folds out to keep them"),
+        _info("split-alone", "all samples lie in one split of the source, and are shared out",
+              "asked for: --split, --folds or --extend"),
         _error("unsupported-part", "a function's samples are whole images with whole mask files",
                "what the scan can read", "save frame and mask as files"),
     )),

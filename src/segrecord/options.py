@@ -196,7 +196,9 @@ class PlanOptions:
     """Which sample goes where."""
 
     split: tuple[tuple[str, float], ...] | None = _option(
-        None, "shares of the splits, stratified by class", "train=0.8,val=0.1,..."
+        None,
+        "shares of the splits, stratified by class; splits of the source give way to them",
+        "train=0.8,val=0.1,...",
     )
     folds: int | None = _option(
         None, "K equal splits fold0, fold1, ... for cross-validation, stratified by class", "K"
@@ -348,6 +350,13 @@ class Options:
     def __post_init__(self) -> None:
         if self.checks.checks == "none":
             self._check_unread()
+        column = self.source.split_column
+        for flag in ("split", "folds"):
+            _rules.require(
+                column is None or getattr(self.plan, flag) is None,
+                f"split-column fixes the splits and {flag} shares them out; leave one of them out",
+                column,
+            )
 
     def _check_unread(self) -> None:
         """Refuse what needs pixels."""

@@ -68,7 +68,7 @@ def test_a_class_that_a_split_lacks_is_an_error_that_says_how_many_groups_it_has
     assert found[0].message == (
         "class 'b' is in no sample of split 'val': it has 9 groups for 2 splits"
     )
-    assert found[0].fix == "mend the splits, or leave them out and pass --split"
+    assert found[0].fix == "mend the splits, or share all out anew: --split"
 
 
 def test_a_class_of_fewer_groups_than_splits_cannot_be_in_all_and_the_way_out_says_so():

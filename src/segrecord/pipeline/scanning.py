@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,9 +15,10 @@ from segrecord.options import Options
 from segrecord.pipeline import excluding, known, pseudonyms
 from segrecord.pipeline.judging import Judge, Scan
 from segrecord.pipeline.monitor import Monitor, Silent
+from segrecord.planning import plan as planning
 from segrecord.quality import duplicates, facts
 from segrecord.quality.kept import KeptScan
-from segrecord.sources.source import understand
+from segrecord.sources.source import Understood, understand
 
 PRELOAD = ("segrecord.quality.scan", "segrecord.building.shard", "segrecord.reading.shards")
 """What workers import while the parent lists the source."""
@@ -77,7 +79,7 @@ def run(
         monitor: is told how the work goes.
     """
     options = judge.options
-    understood = understand(source, options.source)
+    understood = _settled(understand(source, options.source), judge)
     monitor.understood(understood)
     crosswalk = None
     if judge.secret is not None:
@@ -95,3 +97,17 @@ def run(
     near = options.checks.near_duplicates
     copies = duplicates.find(samples, found, engine, near, monitor.progress)
     return judge(understood, samples, found, copies)._replace(crosswalk=crosswalk)
+
+
+def _settled(understood: Understood, judge: Judge) -> Understood:
+    """The source with what options and files beside it say of its splits.
+
+    Here, since what contradicts an option is to be told before a file is read.
+    """
+    shared = planning.shared_out(understood.samples, judge.options.plan)
+    return replace(
+        understood,
+        samples=shared.samples,
+        findings=(*understood.findings, *shared.findings),
+        sentence="; splits by ".join(filter(None, (understood.sentence, shared.note))),
+    )

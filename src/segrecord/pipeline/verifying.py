@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from segrecord.engines import LocalEngine
 from segrecord.errors import UsageError
-from segrecord.options import SourceOptions
+from segrecord.options import PlanOptions, SourceOptions
 from segrecord.pipeline import pseudonyms
 from segrecord.pipeline.monitor import Monitor, Silent, Watched
+from segrecord.planning import plan as planning
 from segrecord.reading import compare
 from segrecord.reading import verify as reading
 from segrecord.reading.verify import Report
@@ -92,7 +93,14 @@ def originals(
     understood = understand(source, _options(manifest, source, metadata, root))
     if secret is not None:
         understood, _ = pseudonyms.disguise(understood, secret)
-    return understood.samples
+    return planning.shared_out(understood.samples, _plan(manifest)).samples
+
+
+def _plan(manifest: manifests.Manifest) -> PlanOptions:
+    """What shared the samples out in the build: the source's splits say nothing then."""
+    told = manifest.options.get("plan", {})
+    extended = "DATASET" if manifest.extends else None
+    return PlanOptions(split=told.get("split"), folds=told.get("folds"), extend=extended)
 
 
 def _secret(

@@ -136,7 +136,7 @@ def _lacking(name: str, lacking: list[str], number: int, found: _Spread) -> Find
         f"class {name!r} is in no sample of split {' and '.join(map(repr, lacking))}: it has {own} "
         f"{found.unit[: -1 if own == 1 else None]} for {splits} splits"
     )
-    fix = "mend the splits, or leave them out and pass --split"
+    fix = "mend the splits, or share all out anew: --split"
     if own < splits:
         fix = f"get more {found.unit} of the class, make fewer splits, or leave the class out"
     return Finding("error", "split-lacks-class", "", "", message, fix)
