@@ -47,6 +47,14 @@ def path(name: str, value: object) -> str | None:
     return None if found is None else str(found)
 
 
+def paths(name: str, value: Any) -> tuple[str, ...] | None:
+    """A path, or a sequence of paths, as texts; None, and none at all, are None."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    found = [text for part in parts if (text := path(name, part)) is not None]
+    require(len(set(found)) == len(found), f"{name} must name each file once", value)
+    return tuple(found) or None
+
+
 def flag(name: str, value: object) -> None:
     """Refuse what is neither True nor False: the text "no" would count as true."""
     require(isinstance(value, bool), f"{name} must be True or False", value)

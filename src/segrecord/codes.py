@@ -241,11 +241,23 @@ SECTIONS = (
                "write the path below the source instead of the name alone"),
         _objection("metadata-duplicate-row", "one row of --metadata names a sample; the first is "
                    "taken", _BY_DEFINITION, "delete the others"),
+        _objection("metadata-conflict", "two --metadata tables say the same of a sample; the first "
+                   "is taken", _BY_DEFINITION, "mend the row that is wrong"),
+        _warning("metadata-unused", "a class, a group, a split or a kept column is taken of each "
+                 "--metadata table", "the columns' names and values",
+                 "--label-column, --group-column or --keep-columns NAME"),
         _info("excluded", "a sample that is marked as wrong is left out", "asked for: --exclude"),
         _warning("exclude-unknown", "each key marked as wrong is in the source", _BY_DEFINITION,
                  "nothing if it is gone, else mend the key"),
-        _error("unknown-class", "each class stands in the mapping of --classes", _BY_DEFINITION,
+        _error("unknown-class", "each class stands in the mapping: --classes, or the file beside",
+               _BY_DEFINITION,
                "add it, or mend the label"),
+        _info("mapping-taken", "class_mapping.json in the source, or beside its table, gives the "
+              "class ids", "the file", "nothing; to number sorted names, move it away"),
+        _objection("mapping-contradicts", "files of class ids, and --classes, agree",
+                   _BY_DEFINITION, "mend one of them"),
+        _warning("mapping-unread", "class_mapping.json beside the source holds class ids, and "
+                 "there are classes", _BY_DEFINITION, "mend it, or move it away"),
         _error("several-classes", "a sample has one class", "a record holds one label",
                "give it one"),
         _error("no-class", "one of the one-hot columns is set", _BY_DEFINITION,

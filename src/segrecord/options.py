@@ -27,6 +27,9 @@ Compression = Literal["none", "gzip", "zlib"]
 NearDuplicates = Literal["group", "warn", "off"]
 KeepDuplicates = Literal["all", "one"]
 
+MAPPING_FILE = "class_mapping.json"
+"""The class ids by name, beside a source and in a dataset."""
+
 IGNORE = 255
 """The mask value that stands for "do not train on this pixel" (PASCAL VOC's void label)."""
 
@@ -44,15 +47,19 @@ class SourceOptions:
     """How the source is understood."""
 
     root: str | None = _option(None, "folder that relative paths of a listing start from", "DIR")
-    metadata: str | None = _option(
+    metadata: tuple[str, ...] | None = _option(
         None,
         "table (CSV, TSV, Parquet, XLSX) that gives the samples of a folder their class, group, "
-        "split and other columns, joined on key or file stem",
+        "split and other columns, joined on key or file stem; may be given several times",
         "FILE",
     )
     image_column: str | None = _option(None, "column of the image paths", "NAME")
     mask_column: str | None = _option(None, "column of the mask paths", "NAME")
-    label_column: str | None = _option(None, "column of the class names", "NAME")
+    label_column: str | None = _option(
+        None,
+        "column of the class names; one of 0 and 1 gives the classes NAME and not NAME",
+        "NAME",
+    )
     group_column: str | None = _option(
         None, "column of the patient or lesion: its samples never stand in two splits", "NAME"
     )
@@ -73,8 +80,9 @@ class SourceOptions:
     )
 
     def __post_init__(self) -> None:
-        for name in ("root", "metadata", "classes"):
+        for name in ("root", "classes"):
             object.__setattr__(self, name, _rules.path(name, getattr(self, name)))
+        object.__setattr__(self, "metadata", _rules.paths("metadata", self.metadata))
         for name in ("image", "mask", "label", "group", "split", "key"):
             _rules.text(f"{name}-column", getattr(self, f"{name}_column"))
         _rules.text("rest-class", self.rest_class)

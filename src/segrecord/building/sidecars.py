@@ -22,7 +22,6 @@ from segrecord.tables import FINDINGS
 FINDINGS_FILE = "findings.csv"
 QUARANTINE_FILE = "quarantine.csv"
 README_FILE = "README.md"
-MAPPING_FILE = "class_mapping.json"
 REPORT_FILE = "report.html"
 
 LEFT_OUT = frozenset({"duplicate-dropped", "excluded"})

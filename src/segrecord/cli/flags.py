@@ -72,6 +72,9 @@ def _flag(option: dataclasses.Field[Any], hint: Any) -> Any:
     elif hint == tuple[str, ...]:  # given twice, the last would win in silence
         settings |= {"multiple": True, "metavar": option.metadata["metavar"]}
         settings["callback"] = _together
+    elif kinds[0] == tuple[str, ...]:  # of paths, which may hold commas
+        settings |= {"multiple": True, "metavar": option.metadata["metavar"]}
+        settings["callback"] = several
     else:
         settings["metavar"] = option.metadata["metavar"]
         if int in kinds and option.name != "shard_size":
@@ -82,6 +85,13 @@ def _flag(option: dataclasses.Field[Any], hint: Any) -> Any:
 def _together(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> str | None:
     """`--ignore a --ignore b,c` as `a,b,c`."""
     return ",".join(values) or None
+
+
+def several(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    """A flag that was given several times: its values; None where it was not given."""
+    return values or None
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

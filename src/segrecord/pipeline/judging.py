@@ -24,6 +24,9 @@ from segrecord.quality.duplicates import Duplicates
 from segrecord.sources.understood import Understood
 from segrecord.tables import TEXT
 
+_CLASSLESS = frozenset(["no-class", "several-classes"])
+"""Findings of a source that say why a sample has no class."""
+
 
 class Scan(NamedTuple):
     """What is known of a source before anything is written."""
@@ -102,7 +105,8 @@ class Judge(NamedTuple):
     ) -> Scan:
         """All findings of these samples, their splits, and how classes and masks are read."""
         options = self.options
-        assigned = classing.assign(samples, options.source)
+        told = {found.key for found in understood.findings if found.code in _CLASSLESS}
+        assigned = classing.assign(samples, options.source, understood.mapping, told)
         reading = None
         if options.checks.checks != "none":
             masks = checks.mask_values(samples, found)
@@ -120,8 +124,10 @@ class Judge(NamedTuple):
             *ties,
             *_split_findings(samples, splits, options),
         )
-        told = codes.releveled(findings, options.checks.ignore, options.checks.error)
-        return Scan(samples, found, copies, splits, tuple(told), assigned.ids, reading, understood)
+        levels = codes.releveled(findings, options.checks.ignore, options.checks.error)
+        return Scan(
+            samples, found, copies, splits, tuple(levels), assigned.ids, reading, understood
+        )
 
     def _splits(
         self, samples: pa.Table, found: pa.Table, copies: Duplicates

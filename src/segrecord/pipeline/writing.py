@@ -20,7 +20,7 @@ from segrecord.building import assemble, card, croissant, sidecars, stage, tfds
 from segrecord.building.shard import ShardRules, write_shard
 from segrecord.engines import Engine, EngineFailure, LocalEngine
 from segrecord.errors import DataError, EngineError, Finding, OutputError, RecordError
-from segrecord.options import Options
+from segrecord.options import MAPPING_FILE, Options
 from segrecord.pipeline import disclosure, known, pseudonyms, scanning
 from segrecord.pipeline.judging import Judge, Scan
 from segrecord.pipeline.monitor import Monitor, Silent
@@ -362,7 +362,7 @@ def _files(made_of: assemble.Ingredients, left_out: LeftOut, index: pa.Table) ->
         sidecars.FINDINGS_FILE: sidecars.findings_csv(left_out.findings),
     }
     if made_of.classes:
-        files[sidecars.MAPPING_FILE] = sidecars.mapping_json(made_of.classes)
+        files[MAPPING_FILE] = sidecars.mapping_json(made_of.classes)
     if left_out.keys:
         files[sidecars.QUARANTINE_FILE] = sidecars.quarantine_csv(
             left_out.findings, set(left_out.keys)

@@ -233,8 +233,10 @@ def print_manifest(console: Console, manifest: Manifest, path: str, seconds: flo
 
 def _remarks(manifest: Manifest) -> Iterator[tuple[str, str]]:
     """Style and text of what there is to say of the whole dataset."""
+    if manifest.classes:
+        yield "", f"classes: {_listed((number, name) for name, number in manifest.classes.items())}"
     if manifest.masks.classes:
-        yield "", f"mask classes: {_listed(manifest.masks.classes)}"
+        yield "", f"mask classes: {_listed(enumerate(manifest.masks.classes))}"
     if manifest.masks.missing:
         yield "", f"without a mask: {manifest.masks.missing}"
     if manifest.findings:
@@ -261,8 +263,8 @@ def _counts(counts: Mapping[str, int]) -> str:
     return "; ".join([*listed[:_CLASSES], *more])
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    listed = [f"{number} {name}" for number, name in enumerate(names)]
+def _listed(names: Iterable[tuple[int, str]]) -> str:
+    listed = [f"{number} {name}" for number, name in names]
     return "; ".join(listed if len(listed) <= 8 else [*listed[:7], f"... {listed[-1]}"])  # noqa: PLR2004 - a line's worth
 
 

@@ -54,7 +54,7 @@ def understand_folder(source: str, options: SourceOptions) -> Understood:
         (*found.findings, *findings, *without_mask(samples)),
         _sentence(layout, classes),
         nonzero(found.passed_over),
-        tuple(folder_hints(source, found, layout, classes)),
+        tuple(folder_hints(source, found, layout, classes, options.metadata or ())),
     )
 
 

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from segrecord.sources.columns import SPLIT_NAMES, Columns, holds_files, plain
+from segrecord.sources.columns import SPLIT_NAMES, Columns, holds_files, may_be_labels, plain
 from segrecord.sources.layout import Layout, label_sizes
 from segrecord.sources.roles import Folder
 from segrecord.sources.roots import forward
@@ -42,28 +42,42 @@ _GROUP_NAMES = frozenset(
 )
 
 
+GIVES_CLASSES = "if it gives the classes, pass"
+
 _LETTERED_ENDING = re.compile(r"[ _.\-](?=.*[^\W\d_])")
 _OFTEN = 0.25
 """An ending that this share of the files have means something."""
 
 
 def folder_hints(
-    source: str, found: Walk, layout: Layout, classes: tuple[str, ...]
+    source: str,
+    found: Walk,
+    layout: Layout,
+    classes: tuple[str, ...],
+    metadata: Sequence[str] = (),
 ) -> Iterable[str]:
-    """Hints on a folder: tables in it, files that are not read, what classes and masks may be."""
+    """Hints on a folder: tables in it, files that are not read, what classes and masks may be.
+
+    Args:
+        source: the folder.
+        found: the files in it.
+        layout: what they are.
+        classes: those that folders give.
+        metadata: tables that were passed, and need no hint.
+    """
     unpaired = len(layout.matches) > layout.pairs or (not layout.masks and not classes)
+    passed = {os.path.realpath(table) for table in metadata}
     for table in found.tables[:FEW]:
         path = os.path.join(source, table)  # noqa: PTH118 - text
+        if os.path.realpath(path) in passed:
+            continue
         if unpaired:
             yield (
                 f"{shown(table)} lies in the folder; if it lists the pairs, run: "
                 f"segrecord build {shown(path)} OUT"
             )
         if not classes:
-            yield (
-                f"{shown(table)} lies in the folder; if it gives the classes, pass "
-                f"--metadata {shown(path)}"
-            )
+            yield (f"{shown(table)} lies in the folder; {GIVES_CLASSES} --metadata {shown(path)}")
     for kind, count in found.extensions.items():
         if kind not in TABLE_EXTENSIONS and 1 < count >= len(layout.images) / 2:
             yield (
@@ -153,6 +167,7 @@ def table_hints(
         *_groups(grid, columns),
         *_without_group(columns, samples),
         *_splits(grid, columns, options),
+        *_labels(grid, columns, options, samples),
     )
 
 
@@ -174,6 +189,19 @@ def _without_group(columns: Columns, samples: Sequence[Sample]) -> Iterable[str]
             f"{len(bare)} of {len(samples)} samples have no group (column "
             f"{shown(columns.group)}): {few(bare)}; each may come into any split"
         )
+
+
+def _labels(
+    grid: Grid, columns: Columns, options: SourceOptions, samples: Sequence[Sample]
+) -> Iterable[str]:
+    """A word on columns that may be the class, where there is no class at all."""
+    taken = {columns.key, columns.image, columns.group, columns.split, *columns.masks}
+    if any(sample.labels for sample in samples) or columns.one_hot:
+        return
+    likely = may_be_labels(grid, {*taken, *options.keep_columns})
+    # Of metadata that give nothing at all there is a warning (metadata-unused).
+    if likely and (columns.image or columns.group or columns.split or options.keep_columns):
+        yield f"no column is taken for the class; if one is it, pass --label-column: {few(likely)}"
 
 
 def _splits(grid: Grid, columns: Columns, options: SourceOptions) -> Iterable[str]:

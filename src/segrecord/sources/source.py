@@ -90,8 +90,8 @@ def _folder(path: str, options: SourceOptions) -> Understood:
         raise SourceError(f"--root {options.root} goes with a listing; {path} is a folder")
     if options.metadata is not None:
         # Read first: a mistyped file name should not cost a walk over a million files.
-        grid = read_grid(options.metadata)
-        return join(understand_folder(path, options), grid, options)
+        grids = [read_grid(table) for table in options.metadata]
+        return join(understand_folder(path, options), grids, options)
     for name in _COLUMN_OPTIONS:
         if getattr(options, name):
             flag = "--" + name.replace("_", "-")
@@ -102,7 +102,7 @@ def _folder(path: str, options: SourceOptions) -> Understood:
 def _listing(read: Callable[[], Any], options: SourceOptions) -> Understood:
     if options.metadata is not None:
         raise SourceError(
-            f"--metadata {options.metadata} goes with a folder; a listing has its own columns"
+            f"--metadata {options.metadata[0]} goes with a folder; a listing has its own columns"
         )
     return understand_listing(read(), options)
 

@@ -22,6 +22,14 @@ FEW = 5
 """How many names a message lists before it says how many more there are."""
 
 
+class ClassIds(NamedTuple):
+    """Class ids that a file beside the source gives."""
+
+    path: str
+    ids: dict[str, int]
+    """By class name."""
+
+
 @dataclass(frozen=True)
 class Understood:
     """A source as it was understood, before any pixel is read."""
@@ -38,6 +46,8 @@ class Understood:
     origin: str = ""
     """Where a listing's paths start, in words; apart from `sentence`, which goes into the dataset,
     where no path of this machine has a place."""
+    mapping: ClassIds | None = None
+    """Read where --classes names none, once the samples are known."""
 
 
 class Sample(NamedTuple):

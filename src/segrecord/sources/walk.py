@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from segrecord.errors import Finding, SourceError
+from segrecord.options import MAPPING_FILE
 from segrecord.sources.understood import is_unicode, nfc
 
 IMAGE_EXTENSIONS = frozenset(
@@ -106,6 +107,8 @@ def _take(entry: os.DirEntry[str], prefix: str, found: Walk) -> None:
     kind = extension(entry.name)
     if not (entry.is_file() or entry.is_symlink()):
         found.passed_over["devices, pipes and sockets"] += 1
+    elif prefix + entry.name == MAPPING_FILE:
+        pass  # it is read, and told of, with the classes
     elif kind not in IMAGE_EXTENSIONS:
         found.passed_over[OTHER] += 1
         found.extensions[kind] += 1
