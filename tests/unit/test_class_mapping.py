@@ -11,6 +11,8 @@ from make import listing, source
 from segrecord.records import manifest as manifests
 from segrecord.reporting import told
 
+pytestmark = pytest.mark.usefixtures("inline")
+
 IDS = {"a": 3, "b": 1}
 
 

@@ -12,6 +12,7 @@ from segrecord.errors import SourceError
 from segrecord.options import SourceOptions
 from segrecord.sources.layout import lay_out
 from segrecord.sources.source import understand
+from segrecord.sources.understood import PassedOver, choose_masks
 
 DEFAULT = SourceOptions()
 
@@ -709,3 +710,61 @@ def test_folders_of_masks_alone_are_still_refused(tmp_path):
     files = ["masks/a_mask.png", "masks/b_mask.png"]
     with pytest.raises(SourceError, match="pass the folder above"):
         understand(make(tmp_path, *files), DEFAULT)
+
+
+def test_masks_of_one_name_are_told_apart_by_their_folders():
+    for masks, said in (
+        (("a/l/1.png", "a/r/1.png"), "l/1.png, r/1.png"),
+        (("a/l/1.png", "a/r/2.png"), "1.png, 2.png"),
+        (("l/1.png", "r/1.png"), "l/1.png, r/1.png"),
+    ):
+        (wrong,) = choose_masks("k", masks, None, PassedOver())[1]
+        assert wrong.message.replace(os.sep, "/") == f"2 masks for one image: {said}"
+
+
+def test_what_is_passed_over_is_named(tmp_path):
+    names = [f"n{n}.txt" for n in range(7)]
+    found = understand(make(tmp_path, "a.png", "sub/._a.png", *names), DEFAULT)
+    assert found.passed_over == {"._*": 1, "other files": 7}
+    assert found.passed_names == {"._*": ("sub/._a.png",), "other files": tuple(names[:5])}
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["SegmentationObject/1.png", "SegmentationObject/2.png"], "2 numbered objects"),
+        (["._1.png", "._2.png", "notes.txt"], "2 ._*"),
+        (["a_superpixels.png"], "1 *_superpixels.png"),
+        (["README"], "1 without extension"),
+    ],
+)
+def test_a_folder_without_images_says_what_lies_there(tmp_path, files, said):
+    with pytest.raises(SourceError, match="holds no images") as raised:
+        understand(make(tmp_path, *files), DEFAULT)
+    assert said in str(raised.value)
+    assert "no files" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [("images", "masks"), ("train", "train_masks"), ("train_images", "train_masks")],
+)
+def test_the_folder_of_images_itself_has_a_hint_at_the_masks_beside_it(tmp_path, images, masks):
+    make(tmp_path, f"{images}/1.png", f"{images}/2.png", f"{masks}/1.png", "notes/1.png")
+    hints = understand(str(tmp_path / images), DEFAULT).hints
+    (hint,) = (hint for hint in hints if "masks of these images" in hint)
+    assert f"{masks} holds 1 masks of these images" in hint
+    assert f"segrecord build {tmp_path} OUT" in hint
+    assert not any("masks of these" in hint for hint in understand(tmp_path, DEFAULT).hints)
+
+
+def test_an_orphan_names_quarantine_where_it_is_the_way_out(tmp_path):
+    files = ["images/1.png", "images/2.png", "masks/1.png", "masks/3.png"]
+    (orphan,) = (
+        it
+        for it in understand(make(tmp_path / "a", *files), DEFAULT).findings
+        if it.code == "mask-without-image"
+    )
+    assert "--on-error quarantine leaves the mask out" in orphan.fix
+    none = understand(make(tmp_path / "b", "images/1.png", "masks/2.png"), DEFAULT)
+    assert "quarantine" not in none.findings[0].fix

@@ -10,6 +10,8 @@ from segrecord.pipeline import scanning
 from segrecord.pixels import png
 from segrecord.planning.plan import shared_out
 
+pytestmark = pytest.mark.usefixtures("inline")
+
 SHARES = {"split": "train=0.5,test=0.5"}
 
 

@@ -4,7 +4,9 @@ import pytest
 
 from segrecord.errors import SourceError
 from segrecord.options import SourceOptions
+from segrecord.sources.columns import may_be_labels
 from segrecord.sources.source import understand
+from segrecord.sources.tabular import Grid
 
 
 @pytest.fixture
@@ -260,12 +262,18 @@ def test_a_table_that_joins_and_gives_nothing_is_a_warning_that_names_what_may_b
         assert joined(place, text, **used).findings == ()
 
 
-def test_columns_of_repeated_words_may_be_the_class_and_keys_numbers_and_files_may_not(place):
-    text = "image_id,kind,age,file\na,x,1,a.png\nb,y,2,b.png\nc,x,2,b.png\n"
-    (found,) = joined(place, text + "d,y,3,c.png\n").findings[:1]
-    (unused,) = (it for it in joined(place, text).findings if it.code == "metadata-unused")
-    assert found.code == "metadata-unmatched-row"
-    assert "one of kind" not in unused.fix, "three rows are too few to tell"
+def test_columns_of_repeated_words_or_of_0_and_1_may_be_the_class():
+    columns = {
+        "id": ["a", "b", "c", "d"],
+        "kind": ["x", "y", "x", None],
+        "view": ["ap", "ap", "pa", "pa"],
+        "age": ["1", "2", "2", "1"],
+        "file": ["1.png", "1.png", "2.png", "2.png"],
+        "flag": ["0", "1", "0.0", "true"],
+        "one": ["x", "x", "x", "x"],
+    }
+    grid = Grid("t.csv", "", columns, [2, 3, 4, 5])
+    assert may_be_labels(grid, {"id", "kind"}) == ["flag", "view"]
 
 
 @pytest.mark.parametrize("cells", [("1", "0", "0"), ("1.0", "0.0", "0.0"), ("TRUE", "false", "0")])

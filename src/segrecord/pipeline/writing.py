@@ -363,7 +363,7 @@ def _files(made_of: assemble.Ingredients, left_out: LeftOut, index: pa.Table) ->
     }
     if made_of.classes:
         files[MAPPING_FILE] = sidecars.mapping_json(made_of.classes)
-    if left_out.keys:
+    if left_out.keys or any(found.code in sidecars.NO_SAMPLE for found in left_out.findings):
         files[sidecars.QUARANTINE_FILE] = sidecars.quarantine_csv(
             left_out.findings, set(left_out.keys)
         )

@@ -243,6 +243,9 @@ def _remarks(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "", f"findings: {sum(manifest.findings.values())} (findings.csv lists all)"
     if manifest.quarantined:
         yield "yellow", f"left out: {manifest.quarantined} (quarantine.csv says why)"
+    orphans = manifest.findings.get("mask-without-image", 0)
+    if orphans:
+        yield "yellow", f"masks without an image, left out: {orphans} (quarantine.csv lists them)"
     for what in manifest.not_checked:
         yield "yellow", f"not checked: {what}"
     if reason := tfds.why_not(manifest):

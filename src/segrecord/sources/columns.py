@@ -150,6 +150,11 @@ def find_columns(
         for role in ("key", "group", "split"):
             if role in grid.columns:
                 named.setdefault(role, role)
+    elif with_images and "key" not in named:
+        for name in key_columns(grid, taken, options)[:1]:
+            if _is_key(grid, name):
+                named["key"] = name
+                taken.add(name)
     files = {name for name, cells in grid.columns.items() if holds_files(cells)}
     label = named.get("label") or _guess(grid, _LABEL_NAMES, taken | files)
     split = named.get("split") or _guess_split(grid, taken)
@@ -161,6 +166,18 @@ def find_columns(
     return Columns(
         named.get("key"), image, masks, label, one_hot, named.get("group"), split, own, binary
     )
+
+
+def key_columns(grid: Grid, taken: Collection[str], options: SourceOptions) -> list[str]:
+    """The free columns that are called "key"."""
+    taken = {*taken, *options.keep_columns}
+    return [name for name in grid.columns if plain(name) == "key" and name not in taken]
+
+
+def _is_key(grid: Grid, name: str) -> bool:
+    """Whether each row has a value of its own there."""
+    values = [cell.strip() for cell in grid.columns[name] if cell and cell.strip()]
+    return len(set(values)) == len(grid.rows)
 
 
 def _guess(grid: Grid, names: Sequence[str], taken: set[str]) -> str | None:

@@ -6,15 +6,24 @@ import os
 import posixpath
 import re
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segrecord.sources.columns import SPLIT_NAMES, Columns, holds_files, may_be_labels, plain
+from segrecord.sources.columns import (
+    SPLIT_NAMES,
+    Columns,
+    holds_files,
+    key_columns,
+    may_be_labels,
+    plain,
+)
 from segrecord.sources.layout import Layout, label_sizes
+from segrecord.sources.pairing import ImageNames
 from segrecord.sources.roles import Folder
 from segrecord.sources.roots import forward
-from segrecord.sources.understood import FEW, Sample, few, shown
+from segrecord.sources.understood import FEW, Sample, few, nfc, shown
 from segrecord.sources.walk import TABLE_EXTENSIONS, Walk
-from segrecord.sources.words import split_of
+from segrecord.sources.words import read_name, split_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -86,6 +95,7 @@ def folder_hints(
             )
     yield from _classes(layout, classes)
     if not layout.masks:
+        yield from _masks_beside(source, layout)
         yield from _folders_of_masks(layout)
         yield from _endings_of_masks(layout)
 
@@ -114,6 +124,29 @@ def _classes(layout: Layout, classes: tuple[str, ...]) -> Iterable[str]:
             "there are many more masks than images and none pairs by name: masks of one object "
             "each have to be merged before"
         )
+
+
+def _masks_beside(source: str, layout: Layout) -> Iterable[str]:
+    """A word on a folder of masks beside the source, which is the folder of images itself."""
+    here = Path(source).resolve()
+    own = ImageNames([(here.name, 0)])
+    images = ImageNames((file.stem, i) for i, file in enumerate(layout.images))
+    try:
+        for other in sorted(here.parent.iterdir()):
+            name = read_name(other.name, soft=False)
+            # Called "masks", or as this folder with an affix: train_masks beside train_images.
+            if name.role != "mask" and not own.match(other.name).images:
+                continue
+            if other == here or not other.is_dir():
+                continue
+            stems = [nfc(path.stem) for path in other.iterdir() if path.suffix]
+            if pairs := sum(bool(images.match(stem).images) for stem in stems):
+                yield (
+                    f"{shown(str(other))} holds {pairs} masks of these images; to take them, build "
+                    f"the folder above: segrecord build {shown(str(here.parent))} OUT"
+                )
+    except OSError:
+        return  # what cannot be listed gives no hint
 
 
 def _folders_of_masks(layout: Layout) -> Iterable[str]:
@@ -229,6 +262,16 @@ def file_hints(grid: Grid, columns: Columns, options: SourceOptions) -> Iterable
                 f"pass --mask-column {shown(name)}, or call several such columns mask_1, mask_2, "
                 "..."
             )
+
+
+def key_hints(grid: Grid, columns: Columns, options: SourceOptions) -> Iterable[str]:
+    """A word on a column called "key" that names no keys, since its values are not unique."""
+    taken = {columns.key, columns.image, columns.group, columns.label, columns.split}
+    for name in key_columns(grid, {*filter(None, taken), *columns.masks}, options):
+        yield (
+            f"column {shown(name)} is not taken for the keys, since its values are not one a row; "
+            "keys are the paths of the images"
+        )
 
 
 def _stems(cells: Cells) -> list[str]:

@@ -44,7 +44,7 @@ class Layout:
     """Of each mask; the numbers count `images`."""
     beside: list[File] = field(default_factory=list)
     """Files beside folders of images and masks, in neither."""
-    instances: int = 0
+    instances: list[str] = field(default_factory=list)
     """Files that number objects (PASCAL VOC's SegmentationObject)."""
 
     @property
@@ -101,7 +101,7 @@ def _arrange(files: list[File], *, soft: bool, named: bool = True) -> Layout:
         if seat.beside:
             layout.beside += held
         elif seat.role == "instance":
-            layout.instances += len(held)
+            layout.instances += [file.path for file in held]
         elif seat.role == "mask":
             layout.masks += held
         elif seat.role == "image" and masks_apart:

@@ -76,6 +76,7 @@ def join(found: Understood, grids: Sequence[Grid], options: SourceOptions) -> Un
         "; ".join(filter(None, [_without_class(found, columns), said, columns.sentence()])),
         found.passed_over,
         (*_other_hints(found, columns), *table_hints(grid, columns, options, rows)),
+        passed_names=found.passed_names,
     )
 
 
