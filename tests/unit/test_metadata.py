@@ -257,7 +257,7 @@ def test_a_table_that_joins_and_gives_nothing_is_a_warning_that_names_what_may_b
     (found,) = joined(place, text).findings
     assert (found.level, found.code, found.path) == ("warning", "metadata-unused", "meta.csv")
     assert "3 of 3 samples" in found.message
-    assert "--label-column NAME if one of melanoma is" in found.fix
+    assert "if melanoma is the class, pass --label-column melanoma" in found.fix
     for used in ({"label_column": "melanoma"}, {"group_column": "age"}, {"keep_columns": "age"}):
         assert joined(place, text, **used).findings == ()
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord.errors import Finding, UsageError
-from segrecord.options import SourceOptions
+from segrecord.options import MAPPING_FILE, SourceOptions
 
 
 class Classes(NamedTuple):
@@ -140,7 +140,7 @@ def contradiction(ids: dict[str, int], others: dict[str, int]) -> str:
 def _taken(path: str, ids: dict[str, int]) -> Finding:
     listed = "; ".join(f"{number} {name}" for name, number in list(ids.items())[:_LISTED])
     more = f"; and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
-    message = f"the class ids are those of this file: {listed}{more}"
+    message = f"the class ids are those of {MAPPING_FILE} beside the source: {listed}{more}"
     return Finding("info", "mapping-taken", "", path, message, "")
 
 

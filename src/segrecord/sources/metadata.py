@@ -150,10 +150,13 @@ def _unused(
     for join in joins:
         if not taken.isdisjoint(join.grid.columns):
             continue
-        likely = may_be_labels(join.grid, {join.column})
-        fix = "pass --label-column, --group-column or --keep-columns NAME, or leave the table out"
-        if likely:
-            fix = f"pass --label-column NAME if one of {few(likely)} is the class; else " + fix[5:]
+        likely = [shown(name) for name in may_be_labels(join.grid, {join.column})]
+        one, name = (likely[0],) * 2 if len(likely) == 1 else ("a column", "NAME")
+        among = f" ({few(likely)})" if len(likely) > 1 else ""
+        fix = (
+            f"if {one}{among} is the class, pass --label-column {name}; for other columns "
+            "--group-column or --keep-columns; or leave the table out"
+        )
         yield Finding(
             "warning",
             "metadata-unused",
