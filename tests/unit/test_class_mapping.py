@@ -41,6 +41,7 @@ def test_it_is_taken_from_the_folder_or_from_beside_the_table(tmp_path, kind):
     assert built.manifest.classes == {"b": 1, "a": 3}
     assert levels(built.findings, "mapping-taken", "unknown-class") == [("info", "mapping-taken")]
     assert not any("other files" in it.message for it in built.findings)
+    assert str(tmp_path) not in (tmp_path / "out" / "findings.csv").read_text()
     console = Console(file=io.StringIO(), width=200)
     told.print_manifest(console, built.manifest, "out", 1.0)
     assert "classes: 1 b; 3 a" in console.file.getvalue()
@@ -70,6 +71,7 @@ def test_a_contradiction_stops_the_build_unless_it_is_ignored(tmp_path):
     assert found.level == "error"
     built = segrecord.build(place, tmp_path / "out", classes=given, ignore="mapping-contradicts")
     assert built.manifest.classes == {"a": 0, "b": 1}
+    assert str(tmp_path) not in (tmp_path / "out" / "findings.csv").read_text()
     assert not segrecord.verify(tmp_path / "out", source=place).problems
 
 

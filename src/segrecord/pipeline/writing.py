@@ -117,7 +117,8 @@ def _no_space_left(out: Path) -> Iterator[None]:
 
 def _folders(source: Any, samples: pa.Table, options: Options) -> list[str]:
     """The folders in which the source lies, each as findings write it before a path."""
-    named = [options.source.root]
+    tables = options.source.metadata or ()
+    named = [options.source.root, *(os.path.dirname(table) for table in tables)]  # noqa: PTH120 - as above
     if isinstance(source, str | Path):
         place = os.fspath(source)
         named.append(place if os.path.isdir(place) else os.path.dirname(place))  # noqa: PTH112, PTH120 - as above

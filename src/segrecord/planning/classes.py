@@ -107,7 +107,8 @@ def beside(paths: Sequence[str], samples: pa.Table, options: SourceOptions) -> B
     base = Beside(
         options.classes or "", read_mapping(options.classes) if options.classes else {}, ()
     )
-    name = f"--classes {options.classes}"
+    # Its name alone: findings go into the dataset, which tells no place.
+    name = f"--classes {Path(options.classes).name}" if options.classes else ""
     labelled = bool(pc.any(pc.greater(pc.list_value_length(samples["labels"]), 0)).as_py())
     findings = []
     for path in paths:
@@ -119,7 +120,7 @@ def beside(paths: Sequence[str], samples: pa.Table, options: SourceOptions) -> B
         if not labelled:
             findings.append(_unread(path, "no sample has a class"))
         elif not base.path:
-            base, name = Beside(path, ids, ()), path
+            base, name = Beside(path, ids, ()), "the other one"
             findings.append(_taken(path, ids))
         elif told := contradiction(ids, base.ids):
             findings.append(_contradicts(path, told, name))
