@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,15 +34,15 @@ def read_mapping(path: str) -> dict[str, int]:
         UsageError: the file cannot be read or holds something else.
     """
     try:
-        return _read(path)
+        return _read(path, str)
     except _NoMappingError as error:
         raise UsageError(f"--classes {path}{error}") from None
 
 
 def mapping_or_none(path: str) -> dict[str, int] | None:
-    """As `read_mapping`, of a file that may be something else."""
+    """As `read_mapping`, of a file that may be something else, with names as tables have them."""
     try:
-        return _read(path)
+        return _read(path, _named)
     except _NoMappingError:
         return None
 
@@ -51,7 +51,7 @@ class _NoMappingError(Exception):
     """What is wrong with a file of class ids, to be read after its name."""
 
 
-def _read(path: str) -> dict[str, int]:
+def _read(path: str, spelled: Callable[[str], str]) -> dict[str, int]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
         mapping = json.loads(text, object_pairs_hook=_once)
@@ -67,7 +67,7 @@ def _read(path: str) -> dict[str, int]:
     for name, number in pairs:
         if type(number) is not int or not 0 <= number < 1 << 31:
             raise _NoMappingError(f": the id of {name!r} must be an integer from 0, got {number!r}")
-    ids = {_named(name): number for name, number in pairs}
+    ids = {spelled(name): number for name, number in pairs}
     if len(ids) < len(pairs):
         raise _NoMappingError(" names a class twice")
     twice = [number for number, times in Counter(ids.values()).items() if times > 1]
@@ -113,7 +113,7 @@ def beside(paths: Sequence[str], samples: pa.Table, options: SourceOptions) -> B
     findings = []
     for path in paths:
         try:
-            ids = _read(path)
+            ids = _read(path, _named)
         except _NoMappingError as error:
             findings.append(_unread(path, f"it{error}"))
             continue

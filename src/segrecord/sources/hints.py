@@ -229,7 +229,7 @@ def _labels(
 ) -> Iterable[str]:
     """A word on columns that may be the class, where there is no class at all."""
     taken = {columns.key, columns.image, columns.group, columns.split, *columns.masks}
-    if any(sample.labels for sample in samples) or columns.one_hot:
+    if columns.label or columns.one_hot or any(sample.labels for sample in samples):
         return
     likely = may_be_labels(grid, {*taken, *options.keep_columns})
     # Of metadata that give nothing at all there is a warning (metadata-unused).
