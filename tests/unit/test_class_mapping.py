@@ -65,10 +65,10 @@ def test_a_contradiction_stops_the_build_unless_it_is_ignored(tmp_path):
     (place / "class_mapping.json").write_text(json.dumps(IDS))
     given = tmp_path / "given.json"
     given.write_text('{"a": 0, "b": 1}')
-    with pytest.raises(segrecord.DataError) as caught:
-        segrecord.build(place, tmp_path / "out", classes=given)
-    (found,) = (it for it in caught.value.findings if it.code == "mapping-contradicts")
-    assert found.level == "error"
+    for way in ("stop", "quarantine"):
+        with pytest.raises(segrecord.UsageError, match="gives 'a' the id 3, not 0") as it:
+            segrecord.build(place, tmp_path / "out", classes=given, on_error=way)
+        assert "--ignore mapping-contradicts takes --classes given.json" in str(it.value)
     built = segrecord.build(place, tmp_path / "out", classes=given, ignore="mapping-contradicts")
     assert built.manifest.classes == {"a": 0, "b": 1}
     assert str(tmp_path) not in (tmp_path / "out" / "findings.csv").read_text()

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from segrecord.building import assemble
 from segrecord.engines import Engine, LocalEngine
+from segrecord.errors import UsageError
 from segrecord.options import MAPPING_FILE, Options, SourceOptions
 from segrecord.pipeline import excluding, known, pseudonyms
 from segrecord.pipeline.judging import Judge, Scan
@@ -121,10 +122,17 @@ def _settled(source: Any, understood: Understood, judge: Judge) -> Understood:
     """The source with what options and files beside it say of its splits.
 
     Here, since what contradicts an option is to be told before a file is read.
+
+    Raises:
+        UsageError: splits or class ids of the source contradict an option, or each other.
     """
     shared = planning.shared_out(understood.samples, judge.options.plan)
     options = judge.options.source
     beside = classing.beside(mappings(source, options), understood.samples, options)
+    for found in beside.findings:
+        # To leave samples out mends it as little as to scan them does.
+        if found.level == "error" and found.code not in judge.options.checks.ignore:
+            raise UsageError(f"{found.path}: {found.message}; {found.fix}")
     return replace(
         understood,
         samples=shared.samples,
