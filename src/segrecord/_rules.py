@@ -52,6 +52,7 @@ def paths(name: str, value: object) -> tuple[str, ...]:
     parts = value if isinstance(value, list | tuple) else [] if value is None else [value]
     found = tuple(path(name, part) for part in parts)
     require(None not in found, f"{name} must be a path or a list of paths", value)
+    require(len(set(found)) == len(found), f"{name} must name each file once", value)
     return tuple(str(one) for one in found)
 
 

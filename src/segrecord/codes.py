@@ -124,7 +124,7 @@ _MIX_UP = "measured: TensorFlow misreads such masks without an error"
 _FLOOR = "measured: of random pairs of real sets the most alike have 0.94; 0.98 as near-duplicate"
 _PRIVACY = "identifiers of the HIPAA Safe Harbor list (45 CFR 164.514(b)(2))"
 _LOOK = "look at it; leave it out if it shows nothing"
-_SPLITS = "correct the splits, or leave them out and pass --split"
+_SPLITS = "correct the splits, or share all out anew: --split"
 
 # A row: code, problem, rule (not of an info), source, fix. Short, to be read as a table.
 # fmt: off
@@ -315,13 +315,28 @@ SECTIONS = (
         _objection("metadata-duplicate-row", "several rows of --metadata name the sample",
                    "one row of --metadata names a sample; the first is taken", _BY_DEFINITION,
                    "delete the others"),
+        _objection("metadata-conflict", "two --metadata tables say different things of the sample",
+                   "two --metadata tables say the same of a sample; the first is taken",
+                   _BY_DEFINITION, "correct the row that is wrong"),
+        _warning("metadata-unused", "nothing is taken of a --metadata table",
+                 "a class, a group, a split or a kept column is taken of each --metadata table",
+                 "the columns' names and values",
+                 "--label-column, --group-column or --keep-columns NAME"),
         _info("excluded", "the sample is marked as wrong and was left out", "asked for: --exclude"),
         _aside("exclude-unknown", "a key marked as wrong is not in the source",
                "each key marked as wrong is in the source", _BY_DEFINITION,
                "nothing if it is gone, else correct the key"),
-        _error("unknown-class", "the class is not in the mapping of --classes",
-               "each class stands in the mapping of --classes", _BY_DEFINITION,
-               "add it, or correct the label"),
+        _error("unknown-class", "the class is not in the mapping",
+               "each class stands in the mapping: --classes, or the file beside the source",
+               _BY_DEFINITION, "add it, or correct the label"),
+        _info("mapping-taken", "class_mapping.json in the source, or beside its table, gives the "
+              "class ids", "the file", "nothing; to number sorted names, move it away"),
+        _objection("mapping-contradicts", "two files of class ids contradict each other",
+                   "files of class ids, and --classes, agree", _BY_DEFINITION,
+                   "correct one of them"),
+        _warning("mapping-unread", "class_mapping.json beside the source was not used",
+                 "class_mapping.json beside the source holds class ids, and there are classes",
+                 _BY_DEFINITION, "correct it, or move it away"),
         _error("several-classes", "the sample has several classes", "a sample has one class",
                "a record holds one label", "give it one"),
         _error("no-class", "none of the one-hot columns is set",
@@ -331,7 +346,13 @@ SECTIONS = (
                "all samples have a class, or none", "a reader asks all records alike",
                "add the classes, or --unlabelled keep"),
         _error("no-split", "the sample has no split while others have one",
-               "all samples have a split, or none", _BY_DEFINITION, "add the splits"),
+               "all samples have a split, or none", _BY_DEFINITION,
+               "add the splits, or share all samples out: --split"),
+        _warning("split-replaced", "the source's own splits were not taken",
+                 "the source's splits are taken where it fixes several",
+                 "asked for: --split or --folds", "leave --split or --folds out to keep them"),
+        _info("split-alone", "all samples lie in one split of the source, and are shared out",
+              "asked for: --split, --folds or --extend"),
         _error("unsupported-part",
                "a function's sample is a frame, or has a mask that is not a whole file",
                "a function's samples are whole images with whole mask files",

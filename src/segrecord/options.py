@@ -27,6 +27,9 @@ Compression = Literal["none", "gzip", "zlib"]
 NearDuplicates = Literal["group", "warn", "off"]
 KeepDuplicates = Literal["all", "one"]
 
+MAPPING_FILE = "class_mapping.json"
+"""The class ids by name, beside a source and in a dataset."""
+
 IGNORE = 255
 """The mask value that stands for "do not train on this pixel" (PASCAL VOC's void label)."""
 
@@ -47,15 +50,20 @@ class SourceOptions:
     """How the source is understood."""
 
     root: str | None = _option(None, "folder that relative paths of a listing start from", "DIR")
-    metadata: str | None = _option(
-        None,
+    metadata: tuple[str, ...] = _option(
+        (),
         "table (CSV, TSV, Parquet, XLSX) that gives the samples of a folder their class, group, "
-        "split and other columns, joined on key or file stem",
+        "split and other columns, joined on key or file stem; may be given several times",
         "FILE",
+        paths=True,
     )
     image_column: str | None = _option(None, "column of the image paths", "NAME")
     mask_column: str | None = _option(None, "column of the mask paths", "NAME")
-    label_column: str | None = _option(None, "column of the class names", "NAME")
+    label_column: str | None = _option(
+        None,
+        "column of the class names; one of 0 and 1 gives the classes NAME and not NAME",
+        "NAME",
+    )
     group_column: str | None = _option(
         None, "column of the patient or lesion: its samples never stand in two splits", "NAME"
     )
@@ -76,8 +84,9 @@ class SourceOptions:
     )
 
     def __post_init__(self) -> None:
-        for name in ("root", "metadata", "classes"):
+        for name in ("root", "classes"):
             object.__setattr__(self, name, _rules.path(name, getattr(self, name)))
+        object.__setattr__(self, "metadata", _rules.paths("metadata", self.metadata))
         for name in ("image", "mask", "label", "group", "split", "key"):
             _rules.text(f"{name}-column", getattr(self, f"{name}_column"))
         _rules.text("rest-class", self.rest_class)
@@ -201,7 +210,9 @@ class PlanOptions:
     """Which sample goes where."""
 
     split: tuple[tuple[str, float], ...] | None = _option(
-        None, "shares of the splits, stratified by class", "train=0.8,val=0.1,..."
+        None,
+        "shares of the splits, stratified by class; splits of the source give way to them",
+        "train=0.8,val=0.1,...",
     )
     folds: int | None = _option(
         None, "K equal splits fold0, fold1, ... for cross-validation, stratified by class", "K"
@@ -361,6 +372,13 @@ class Options:
     def __post_init__(self) -> None:
         if self.checks.checks == "none":
             self._check_unread()
+        column = self.source.split_column
+        for flag in ("split", "folds"):
+            _rules.require(
+                column is None or getattr(self.plan, flag) is None,
+                f"split-column fixes the splits and {flag} shares them out; leave one of them out",
+                column,
+            )
 
     def _check_unread(self) -> None:
         """Refuse what needs pixels."""

@@ -146,7 +146,7 @@ def test_a_full_disk_while_the_scan_is_kept_is_said_in_one_line(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(kept.KeptScan, "add", full)
-    with pytest.raises(OutputError, match="No space left on device; mend that and run the same"):
+    with pytest.raises(OutputError, match="No space left on device; fix that and run the same"):
         segrecord.build(str(root), tmp_path / "out")
 
 

@@ -7,7 +7,7 @@ import pytest
 from make import samples_of
 from segrecord.errors import UsageError
 from segrecord.options import SourceOptions
-from segrecord.planning.classes import assign, read_mapping
+from segrecord.planning.classes import assign, beside, read_mapping
 
 
 def samples(*labels):
@@ -93,3 +93,55 @@ def test_a_bad_mapping_is_refused_with_its_rule(tmp_path, content, rule):
 def test_a_mapping_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"none\.json cannot be read: No such file"):
         read_mapping(str(tmp_path / "none.json"))
+
+
+@pytest.mark.parametrize(
+    "content", ['{"b": 1, "a": 3}', '{"1": "b", "3": "a"}', '{" b ": 1, "a": 3}']
+)
+def test_a_mapping_beside_the_source_is_taken_in_either_form(tmp_path, content):
+    path = mapping(tmp_path, content)
+    found = beside([path], samples(("a",), ("b",)), SourceOptions())
+    assert (found.path, found.ids) == (path, {"b": 1, "a": 3})
+    (info,) = found.findings
+    assert (info.level, info.code, info.path) == ("info", "mapping-taken", path)
+    assert "1 b; 3 a" in info.message
+    assigned = assign(samples(("a",), ("b",)), SourceOptions(), (found.path, found.ids))
+    assert assigned.ids == {"b": 1, "a": 3}
+    lacking = assign(samples(("a",), ("c",)), SourceOptions(), (found.path, found.ids))
+    assert codes(lacking) == [("error", "unknown-class", ""), ("error", "unknown-class", "k1")]
+    assert lacking.findings[0].path == path
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"a": "b"}', '{"a": [1]}', '{"1": "a", "2": "a"}', '"x"']
+)
+def test_a_file_of_that_name_that_holds_something_else_is_left_unread_with_a_warning(
+    tmp_path, content
+):
+    found = beside([mapping(tmp_path, content)], samples(("a",)), SourceOptions())
+    assert [(it.level, it.code) for it in found.findings] == [("warning", "mapping-unread")]
+    assert found.path == ""
+
+
+def test_a_mapping_beside_a_source_without_classes_is_a_warning(tmp_path):
+    found = beside([mapping(tmp_path, {"a": 0})], samples((), ()), SourceOptions())
+    assert "no sample has a class" in found.findings[0].message
+
+
+@pytest.mark.parametrize(("other", "agrees"), [
+    ({"a": 0, "b": 1}, True), ({"a": 0}, True), ({"a": 0, "b": 1, "c": 2}, True),
+    ({"a": 1, "b": 0}, False), ({"c": 0, "b": 1}, False),
+])  # fmt: skip
+def test_a_mapping_beside_that_contradicts_the_one_given_is_an_error(tmp_path, other, agrees):
+    given = tmp_path / "given.json"
+    given.write_text('{"a": 0, "b": 1}')
+    options = SourceOptions(classes=str(given))
+    found = beside([mapping(tmp_path, other)], samples(("a",)), options)
+    assert found.ids == {"a": 0, "b": 1}
+    told = [(it.level, it.code) for it in found.findings]
+    assert told == ([] if agrees else [("error", "mapping-contradicts")])
+
+
+def test_samples_of_which_it_is_told_why_they_have_no_class_are_not_told_again():
+    assigned = assign(samples(("a",), (), ()), SourceOptions(), None, {"k1"})
+    assert codes(assigned) == [("error", "unlabelled", "k2")]

@@ -166,7 +166,8 @@ def test_errors_that_may_be_ignored_are_judgements_about_data_that_can_be_writte
     overruled = {entry.code for entry in CODES.values() if entry.level == "error"}
     assert {code for code in overruled if CODES[code].ignorable} == {
         *("duplicate-split", "duplicate-label", "duplicate-mask", "divided-group"),
-        *("empty-split", "split-lacks-class", "metadata-duplicate-row"),
+        *("empty-split", "split-lacks-class", "metadata-duplicate-row", "metadata-conflict"),
+        "mapping-contradicts",
     }
 
 

@@ -21,6 +21,7 @@ from segrecord.pipeline.extending import read_old
 from segrecord.pixels import png
 from segrecord.planning.extending import Old, extended, settle
 from segrecord.planning.joined import join
+from segrecord.planning.plan import shared_out
 from segrecord.records import manifest as manifests
 from segrecord.tables import FACTS, SHA256
 
@@ -176,10 +177,11 @@ def test_an_old_sample_with_other_pixels_keeps_its_split_with_a_warning():
 
 
 def test_a_source_that_fixes_splits_is_refused():
-    samples = samples_of([("a", "a.png", (), (), None, "val")])
-    pixels = pa.chunked_array([pa.nulls(1, SHA256)])
-    with pytest.raises(UsageError, match="fixes the splits itself; leave --extend out"):
-        settle(samples, pixels, np.zeros(1, np.int64), OLD)
+    rows = [
+        (key, f"{key}.png", (), (), None, split) for key, split in (("a", "val"), ("b", "test"))
+    ]
+    with pytest.raises(UsageError, match=r"fixes the splits itself \(test, val\); leave --extend"):
+        shared_out(samples_of(rows), PlanOptions(extend="old"))
 
 
 NAMES = st.sampled_from("abcdefghijkl")

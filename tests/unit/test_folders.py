@@ -1,6 +1,7 @@
 """Folders: what is paired with what, what is passed over, and what is said about the rest."""
 
 import os
+import posixpath
 import sys
 import unicodedata
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 
 from segrecord.errors import SourceError
 from segrecord.options import SourceOptions
+from segrecord.sources.layout import lay_out
 from segrecord.sources.source import understand
+from segrecord.sources.understood import PassedOver, choose_masks
 
 DEFAULT = SourceOptions()
 
@@ -640,3 +643,128 @@ def test_names_that_add_the_same_ending_to_others_are_hinted_at(tmp_path):
     found = understand(make(tmp_path, *files), DEFAULT)
     [hint] = found.hints
     assert "3 files are called like another with _1stHO" in hint
+
+
+WRAPPERS = [
+    *("data", "images", "masks", "labels", "raw", "x", "data/images", "images/data", "set/data"),
+    *("segmentation", "Dataset_with_GT", "mask_study", "data/train"),
+]
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "name"),
+    [
+        ("images", "masks", "{}"),
+        ("train", "train_masks", "{}_mask"),
+        ("train_images", "train_masks", "{}"),
+        ("HAM_images_1", "HAM_segmentations", "{}_segmentation"),
+        ("scans of 2020", "masks", "{}"),
+        ("imagesTr", "labelsTr", "{}"),
+        ("train", "trainannot", "{}"),
+        ("orig", "annotated", "{}_anno"),
+        (".", ".", "{}_mask"),
+    ],
+)
+def test_a_folder_around_both_tells_nothing_whatever_it_is_called(images, masks, name):
+    for wrapper in WRAPPERS:
+        for beside in ([], ["preview.png"], ["docs/fig1.png"]):
+            if beside and images in {"orig", "scans of 2020"} and wrapper == "Dataset_with_GT":
+                continue  # a stray picture beside a folder is another matter
+            files = [posixpath.normpath(f"{wrapper}/{images}/{stem}.png") for stem in "abc"]
+            files += [
+                posixpath.normpath(f"{wrapper}/{masks}/{name.format(stem)}.png") for stem in "abc"
+            ]
+            layout = lay_out(sorted({*files, *beside}))
+            assert layout.pairs == 3, (wrapper, beside)
+            assert len(layout.images) == 3 + len(beside), (wrapper, beside)
+
+
+def test_a_folder_of_images_whose_subfolders_speak_of_masks_is_no_wrapper(tmp_path):
+    files = [
+        f"{role}/{part}/{stem}.png"
+        for role in ("images", "masks")
+        for part in ("segmentation_study", "other")
+        for stem in ("1", "2")
+    ]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert all(len(masks) == 1 for masks in pairs(found).values())
+    assert len(pairs(found)) == 4
+
+
+def test_a_third_folder_beside_both_is_beside_them_below_a_folder_called_data(tmp_path):
+    files = [f"data/{folder}/1.png" for folder in ("images", "masks", "overlays")]
+    found = understand(make(tmp_path, *files), DEFAULT)
+    assert pairs(found) == {"data/images/1": ["1.png"]}
+    assert codes(found) == ["file-beside-images"]
+
+
+def test_train_beside_train_masks_pairs_without_a_second_split(tmp_path):
+    files = ["train/a.jpg", "train/b.jpg", "train_masks/a_mask.gif", "train_masks/b_mask.gif"]
+    assert pairs(understand(make(tmp_path, *files), DEFAULT)) == {
+        "train/a": ["a_mask.gif"],
+        "train/b": ["b_mask.gif"],
+    }
+
+
+def test_folders_of_masks_alone_are_still_refused(tmp_path):
+    files = ["masks/a_mask.png", "masks/b_mask.png"]
+    with pytest.raises(SourceError, match="pass the folder above"):
+        understand(make(tmp_path, *files), DEFAULT)
+
+
+def test_masks_of_one_name_are_told_apart_by_their_folders():
+    for masks, said in (
+        (("a/l/1.png", "a/r/1.png"), "l/1.png, r/1.png"),
+        (("a/l/1.png", "a/r/2.png"), "1.png, 2.png"),
+        (("l/1.png", "r/1.png"), "l/1.png, r/1.png"),
+    ):
+        (wrong,) = choose_masks("k", masks, None, PassedOver())[1]
+        assert wrong.message.replace(os.sep, "/") == f"2 masks for one image: {said}"
+
+
+def test_what_is_passed_over_is_named(tmp_path):
+    names = [f"n{n}.txt" for n in range(7)]
+    found = understand(make(tmp_path, "a.png", "sub/._a.png", *names), DEFAULT)
+    assert found.passed_over == {"._*": 1, "other files": 7}
+    assert found.passed_names == {"._*": ("sub/._a.png",), "other files": tuple(names[:5])}
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["SegmentationObject/1.png", "SegmentationObject/2.png"], "2 numbered objects"),
+        (["._1.png", "._2.png", "notes.txt"], "2 ._*"),
+        (["a_superpixels.png"], "1 *_superpixels.png"),
+        (["README"], "1 without extension"),
+    ],
+)
+def test_a_folder_without_images_says_what_lies_there(tmp_path, files, said):
+    with pytest.raises(SourceError, match="holds no images") as raised:
+        understand(make(tmp_path, *files), DEFAULT)
+    assert said in str(raised.value)
+    assert "no files" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [("images", "masks"), ("train", "train_masks"), ("train_images", "train_masks")],
+)
+def test_the_folder_of_images_itself_has_a_hint_at_the_masks_beside_it(tmp_path, images, masks):
+    make(tmp_path, f"{images}/1.png", f"{images}/2.png", f"{masks}/1.png", "notes/1.png")
+    hints = understand(str(tmp_path / images), DEFAULT).hints
+    (hint,) = (hint for hint in hints if "masks of these images" in hint)
+    assert f"{masks} holds 1 masks of these images" in hint
+    assert f"segrecord build {tmp_path} OUT" in hint
+    assert not any("masks of these" in hint for hint in understand(tmp_path, DEFAULT).hints)
+
+
+def test_an_orphan_names_quarantine_where_it_is_the_way_out(tmp_path):
+    files = ["images/1.png", "images/2.png", "masks/1.png", "masks/3.png"]
+    (orphan,) = (
+        it
+        for it in understand(make(tmp_path / "a", *files), DEFAULT).findings
+        if it.code == "mask-without-image"
+    )
+    assert "--on-error quarantine leaves the mask out" in orphan.fix
+    none = understand(make(tmp_path / "b", "images/1.png", "masks/2.png"), DEFAULT)
+    assert "quarantine" not in none.findings[0].fix

@@ -760,3 +760,26 @@ def test_a_kept_column_that_is_called_like_one_of_the_written_ones_is_refused(pl
     table = samples_table([Sample("a", "a.png", meta=("x",))], (name,))
     with pytest.raises(UsageError, match=f"kept column {name}"):
         write_listing(table, place / "pairs.csv")
+
+
+def test_a_column_called_key_beside_image_gives_the_keys(place):
+    found = listing(place, "image,key\nimages/1.png,one\nimages/2.png,two\n")
+    assert rows(found, "key") == [("one",), ("two",)]
+    assert "key = column key" in found.sentence
+    kept = listing(
+        place, "image,key\nimages/1.png,one\n", options=SourceOptions(keep_columns=("key",))
+    )
+    assert rows(kept, "key") == [("images/1",)]
+
+
+@pytest.mark.parametrize("cells", [("one", "one"), ("one", "")])
+def test_a_column_called_key_that_is_not_unique_is_left_and_said(place, cells):
+    text = "image,Key\n" + "".join(f"images/{n}.png,{cell}\n" for n, cell in enumerate(cells, 1))
+    found = listing(place, text)
+    assert rows(found, "key") == [("images/1",), ("images/2",)]
+    assert any("column Key is not taken for the keys" in hint for hint in found.hints)
+
+
+def test_a_listing_without_a_class_names_the_columns_that_may_be_it(place):
+    found = listing(place, "image,melanoma\nimages/1.png,1\nimages/2.png,0\n")
+    assert any("pass --label-column: melanoma" in hint for hint in found.hints)

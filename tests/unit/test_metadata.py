@@ -4,7 +4,9 @@ import pytest
 
 from segrecord.errors import SourceError
 from segrecord.options import SourceOptions
+from segrecord.sources.columns import may_be_labels
 from segrecord.sources.source import understand
+from segrecord.sources.tabular import Grid
 
 
 @pytest.fixture
@@ -241,3 +243,118 @@ def test_errors_of_the_folder_are_told_where_no_sample_is_left_to_join(tmp_path)
 def test_a_file_that_an_image_was_made_from_does_not_speak_against_a_sure_column(place):
     found = joined(place, "image_id,made_from,dx\na,b.png,x\nb,b.png,y\nc,a.png,z\n")
     assert rows(found, "labels") == [(["x"],), (["y"],), (["z"],)]
+
+
+def several(place, *texts, **options):
+    tables = [place / f"meta{number}.csv" for number, _ in enumerate(texts, 1)]
+    for table, text in zip(tables, texts, strict=True):
+        table.write_text(text)
+    return understand(place, SourceOptions(metadata=tuple(map(str, tables)), **options))
+
+
+def test_a_table_that_joins_and_gives_nothing_is_a_warning_that_names_what_may_be_the_class(place):
+    text = "image_id,melanoma,age\na,0.0,31\nb,1.0,32\nc,0.0,33\n"
+    (found,) = joined(place, text).findings
+    assert (found.level, found.code, found.path) == ("warning", "metadata-unused", "meta.csv")
+    assert "3 of 3 samples" in found.message
+    assert "if melanoma is the class, pass --label-column melanoma" in found.fix
+    for used in ({"label_column": "melanoma"}, {"group_column": "age"}, {"keep_columns": "age"}):
+        assert joined(place, text, **used).findings == ()
+
+
+def test_columns_of_repeated_words_or_of_0_and_1_may_be_the_class():
+    columns = {
+        "id": ["a", "b", "c", "d"],
+        "kind": ["x", "y", "x", None],
+        "view": ["ap", "ap", "pa", "pa"],
+        "age": ["1", "2", "2", "1"],
+        "file": ["1.png", "1.png", "2.png", "2.png"],
+        "flag": ["0", "1", "0.0", "true"],
+        "one": ["x", "x", "x", "x"],
+    }
+    grid = Grid("t.csv", "", columns, [2, 3, 4, 5])
+    assert may_be_labels(grid, {"id", "kind"}) == ["flag", "view"]
+
+
+@pytest.mark.parametrize("cells", [("1", "0", "0"), ("1.0", "0.0", "0.0"), ("TRUE", "false", "0")])
+def test_a_class_column_of_0_and_1_gives_its_name_and_its_negation(place, cells):
+    text = "image_id,melanoma\n" + "".join(
+        f"{name},{cell}\n" for name, cell in zip("abc", cells, strict=True)
+    )
+    found = joined(place, text, label_column="melanoma")
+    assert rows(found, "labels") == [(["melanoma"],), (["not melanoma"],), (["not melanoma"],)]
+    named = joined(place, text, label_column="melanoma", rest_class="benign")
+    assert rows(named, "labels") == [(["melanoma"],), (["benign"],), (["benign"],)]
+
+
+def test_a_column_called_class_numbers_its_classes(place):
+    found = joined(place, "image_id,target\na,0.0\nb,1.0\nc,\n")
+    assert rows(found, "labels") == [(["0"],), (["1"],), ([],)]
+    more = joined(place, "image_id,stage\na,0\nb,1\nc,2\n", label_column="stage")
+    assert rows(more, "labels") == [(["0"],), (["1"],), (["2"],)]
+
+
+def test_several_tables_are_taken_a_split_each(place):
+    found = several(
+        place,
+        "image_id,melanoma,keratosis\na,1.0,0.0\n",
+        "image_id,melanoma,keratosis\nb,0.0,1.0\nc,0.0,0.0\n",
+        rest_class="nevus",
+    )
+    assert rows(found, "labels") == [(["melanoma"],), (["keratosis"],), (["nevus"],)]
+    assert found.findings == ()
+    assert "meta1.csv joined on column image_id (1 of 3)" in found.sentence
+    assert "meta2.csv joined on column image_id (2 of 3)" in found.sentence
+
+
+def test_several_tables_may_say_different_things_and_call_the_key_otherwise(place):
+    found = several(
+        place,
+        "image_id,dx\na,x\nb,y\nc,x\n",
+        "file,patient\na.jpg,P1\nb.jpg,P1\nc.jpg,P2\n",
+        group_column="patient",
+        key_column="image_id",
+    )
+    assert rows(found, "labels", "group") == [(["x"], "P1"), (["y"], "P1"), (["x"], "P2")]
+    assert found.findings == ()
+
+
+def test_a_sample_of_which_two_tables_say_different_things_is_an_error_that_names_both_rows(place):
+    found = several(place, "image_id,dx\na,x\nb,y\n", "image_id,dx\nb,z\nc,x\na,x\n")
+    (conflict,) = found.findings
+    assert (conflict.level, conflict.code, conflict.key) == ("error", "metadata-conflict", "b")
+    assert conflict.path == "meta1.csv row 3"
+    assert "class is y here and z in meta2.csv row 2" in conflict.message
+    assert rows(found, "labels") == [(["x"],), (["y"],), (["x"],)]
+
+
+def test_a_number_means_the_same_in_all_tables(place):
+    texts = "image_id,stage\na,0\nb,1\n", "image_id,stage\nc,2\n"
+    found = several(place, *texts, label_column="stage")
+    assert rows(found, "labels") == [(["0"],), (["1"],), (["2"],)]
+
+
+def test_of_several_tables_the_one_that_gives_nothing_is_named(place):
+    found = several(place, "image_id,dx\na,x\nb,y\nc,x\n", "image_id,age\na,1\nb,2\nc,3\n")
+    assert findings(found) == [("warning", "metadata-unused", "meta2.csv")]
+
+
+def test_a_column_that_no_table_has_and_a_sample_in_none_are_told(place):
+    with pytest.raises(SourceError, match=r"meta1\.csv and meta2\.csv has no column nix"):
+        several(place, "image_id,dx\na,x\n", "image_id,dx\nb,y\n", label_column="nix")
+    found = several(place, "image_id,dx\na,x\n", "image_id,dx\nb,y\n")
+    assert findings(found) == [("warning", "metadata-missing-row", str(place / "c.jpg"))]
+
+
+def test_a_table_that_was_passed_is_no_hint_wherever_it_lies(place):
+    (place / "tables").mkdir()
+    table = place / "tables" / "ages.csv"
+    table.write_text("image_id,patient,age\na,1,2\nb,1,2\nc,1,2\n")
+    (place / "x.csv").write_text("image_id,dx\na,1\n")
+    options = SourceOptions(metadata=str(table), group_column="patient")
+    hints = understand(place, options).hints
+    assert not any("ages.csv" in hint for hint in hints)
+    assert any("x.csv lies in" in hint for hint in hints), "there is no class yet"
+    table.write_text("image_id,dx\na,1\nb,1\nc,2\n")
+    hints = understand(place, SourceOptions(metadata=str(table))).hints
+    assert not any("lies in" in hint for hint in hints)

@@ -26,7 +26,8 @@ def planned(count=20, *, labels=None, groups=None, splits=None, sizes=None, **op
         )
         for number in range(count)
     ]
-    samples, chosen = samples_of(rows), PlanOptions(**options)
+    chosen = PlanOptions(**options)
+    samples = plan.shared_out(samples_of(rows), chosen).samples
     joined = join(samples["group"], np.arange(count))
     names = plan.splits(samples, joined, chosen)
     bytes_of = np.array(sizes or [10] * count, np.int64)
@@ -137,9 +138,9 @@ def test_splits_fixed_by_the_source_are_kept():
     }
 
 
-def test_split_on_a_source_that_fixes_splits_is_refused():
-    with pytest.raises(UsageError, match=r"fixes the splits itself \(train, val\); leave --split"):
-        planned(6, splits=["val", "train"] * 3, split="train=0.5,val=0.5")
+def test_split_on_a_source_that_fixes_splits_shares_its_samples_out():
+    table = planned(6, splits=["val", "train", "val"] * 2, split="train=0.5,val=0.5")
+    assert Counter(table["split"]) == {"train": 3, "val": 3}
 
 
 @pytest.mark.parametrize("name", ["../up", "a b", "records", ""])

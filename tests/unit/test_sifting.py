@@ -102,7 +102,7 @@ def test_a_warning_made_an_error_stops_the_build_and_stands_in_the_manifest(fold
 
 def test_an_error_of_the_whole_set_is_not_mended_by_leaving_samples_out(folder, tmp_path):
     path = table(folder, rows())
-    with pytest.raises(DataError, match="does not mend what concerns all"):
+    with pytest.raises(DataError, match="does not help against what concerns all"):
         segrecord.build(path, tmp_path / "out", error="no-group", on_error="quarantine")
 
 

@@ -84,9 +84,10 @@ def told_options(options: Options) -> dict[str, dict[str, Any]]:
         }
         for group in ("source", "pixels", "checks", "plan", "records")
     }
-    if options.source.metadata is not None:  # by name, so that `verify --source` can look for it
+    if options.source.metadata:  # by name, so that `verify --source` can look for it
         hidden = options.records.pseudonymize is not None  # a table's name may tell the hospital
-        told["source"]["metadata"] = "" if hidden else PurePath(options.source.metadata).name
+        names = ["" if hidden else PurePath(path).name for path in options.source.metadata]
+        told["source"]["metadata"] = names[0] if len(names) == 1 else names
     return told
 
 

@@ -14,6 +14,9 @@ from segrecord.errors import Level, UsageError
 from segrecord.options import GROUPS, Options
 from segrecord.records.manifest import Manifest
 
+_ONE_EACH = frozenset(["metadata"])
+"""Options whose flag is given once for each value."""
+
 _Flags = dict[str, Any]
 """Options by name, with values as JSON holds them."""
 
@@ -38,7 +41,11 @@ def build_command(manifest: Manifest, *, card: bool = False) -> tuple[str, str]:
     known, untold = flags(manifest), _untold(manifest, card=card)
     given = known | untold
     if _readable({name: value for name, value in known.items() if name not in untold}):
-        words = [f"--{name.replace('_', '-')}{_value(value)}" for name, value in given.items()]
+        words = [
+            f"--{name.replace('_', '-')}{_value(one)}"
+            for name, value in given.items()
+            for one in (value if name in _ONE_EACH and isinstance(value, list) else [value])
+        ]
         return "sh", " ".join(["segrecord build SOURCE OUT", *words]) + "\n"
     lines = [f"    {name}={value!r},\n" for name, value in given.items()]
     return "python", "".join(
@@ -61,10 +68,13 @@ def flags(manifest: Manifest) -> _Flags:
 
 def _untold(manifest: Manifest, *, card: bool) -> _Flags:
     """The options that say where things lie; the dataset shows that they were given."""
-    found = {}
+    found: _Flags = {}
     ids = {name: number for number, name in enumerate(sorted(manifest.classes))}
-    if manifest.options.get("source", {}).get("metadata") == "":
+    tables = manifest.options.get("source", {}).get("metadata")
+    if tables == "":
         found["metadata"] = "TABLE"
+    elif isinstance(tables, list) and "" in tables:
+        found["metadata"] = [f"TABLE{number}" for number, _ in enumerate(tables, 1)]
     if manifest.classes != ids:
         found["classes"] = "class_mapping.json"  # it stands in the dataset
     if manifest.extends:
@@ -88,7 +98,8 @@ def _plain(value: Any) -> Any:
 def _readable(known: _Flags) -> bool:
     """Whether the flags say these options and nothing else."""
     texts = {
-        name: _text(value) if isinstance(value, list) else value for name, value in known.items()
+        name: _text(value) if isinstance(value, list) and name not in _ONE_EACH else value
+        for name, value in known.items()
     }
     try:
         read = Options.of(**texts)
@@ -96,7 +107,7 @@ def _readable(known: _Flags) -> bool:
         return False
     groups = (vars(getattr(read, group)) for group in GROUPS)
     again = _plain({name: value for group in groups for name, value in group.items()})
-    return all(again[name] == value for name, value in known.items())
+    return all(again[name] in (value, [value]) for name, value in known.items())
 
 
 def _value(value: Any) -> str:

@@ -22,8 +22,12 @@ from segrecord.tables import FINDINGS
 FINDINGS_FILE = "findings.csv"
 QUARANTINE_FILE = "quarantine.csv"
 README_FILE = "README.md"
-MAPPING_FILE = "class_mapping.json"
 REPORT_FILE = "report.html"
+
+NO_SAMPLE = frozenset(
+    {"mask-without-image", "missing-image", "name-not-unicode", "unreadable-folder"}
+)
+"""Errors of files and rows that became no sample, and so are left out as well."""
 
 LEFT_OUT = frozenset({"duplicate-dropped", "excluded"})
 """Findings of samples that were left out although no error says so."""
@@ -66,11 +70,12 @@ def findings_csv(findings: Iterable[Finding]) -> bytes:
 
 
 def quarantine_csv(findings: Iterable[Finding], left_out: set[str]) -> bytes:
-    """The samples that were left out: key, file, why, and what to do about it."""
+    """What was left out, samples and files of none: key, file, why, and what to do about it."""
     rows = (
         (found.key, found.path, found.code, found.message, found.fix)
         for found in findings
-        if found.key in left_out and (found.level == "error" or found.code in LEFT_OUT)
+        if (found.key in left_out and (found.level == "error" or found.code in LEFT_OUT))
+        or (not found.key and found.code in NO_SAMPLE)
     )
     return _csv(["key", "path", "code", "message", "fix"], rows)
 

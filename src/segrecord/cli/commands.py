@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from segrecord.cli.failing import console, print_data_error
-from segrecord.cli.flags import Command, flags, given
+from segrecord.cli.flags import Command, flags, given, several
 from segrecord.errors import DataError, OutputError
-from segrecord.options import GROUPS
+from segrecord.options import GROUPS, MAPPING_FILE
 
 if TYPE_CHECKING:
     from segrecord.pipeline import Scan
@@ -134,7 +134,7 @@ def _write_samples(result: Scan, path: str) -> str:
     write_listing(result.samples, path)
     if not result.classes:
         return shlex.quote(path)
-    mapping = Path(path).parent / sidecars.MAPPING_FILE
+    mapping = Path(path).parent / MAPPING_FILE
     content = sidecars.mapping_json(result.classes)
     if mapping.exists() and mapping.read_bytes() != content:
         raise OutputError(
@@ -181,7 +181,13 @@ def build(source: str, out: Path, **options: Any) -> None:
 @cli.command(cls=Command)
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.option("--source", metavar="SOURCE", help="compare every pixel and label with this source")
-@click.option("--metadata", metavar="FILE", help="the build's --metadata, if it is not beside it")
+@click.option(
+    "--metadata",
+    multiple=True,
+    callback=several,
+    metavar="FILE",
+    help="the build's --metadata, each of them, if they are not beside it",
+)
 @click.option("--root", metavar="DIR", help="the build's --root")
 @click.option("--pseudonymize", metavar="KEYFILE", help="the build's --pseudonymize")
 @click.option("--workers", type=int, metavar="N", help="worker processes (default: one a core)")
@@ -279,7 +285,13 @@ def report(dataset: Path, no_thumbnails: bool) -> None:  # noqa: FBT001 - a flag
 @cli.command(cls=Command)
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.option("--source", metavar="SOURCE", help="show the original files too")
-@click.option("--metadata", metavar="FILE", help="the build's --metadata, if it is not beside it")
+@click.option(
+    "--metadata",
+    multiple=True,
+    callback=several,
+    metavar="FILE",
+    help="the build's --metadata, each of them, if they are not beside it",
+)
 @click.option("--root", metavar="DIR", help="the build's --root")
 @click.option("--pseudonymize", metavar="KEYFILE", help="the build's --pseudonymize")
 @click.option(
@@ -292,7 +304,7 @@ def report(dataset: Path, no_thumbnails: bool) -> None:  # noqa: FBT001 - a flag
 def view(
     dataset: Path,
     source: str | None,
-    metadata: str | None,
+    metadata: tuple[str, ...] | None,
     root: str | None,
     pseudonymize: str | None,
     **options: Any,

@@ -96,7 +96,7 @@ def _flag(option: dataclasses.Field[Any], hint: Any) -> Any:
         settings |= {"is_flag": True}
     elif hint == tuple[str, ...]:  # given twice, the last would win in silence
         settings |= {"multiple": True, "metavar": option.metadata["metavar"]}
-        settings["callback"] = _apart if option.metadata["paths"] else _together
+        settings["callback"] = several if option.metadata["paths"] else _together
     else:
         settings["metavar"] = option.metadata["metavar"]
         if int in kinds and option.name != "shard_size":
@@ -109,8 +109,10 @@ def _together(_: click.Context, __: click.Parameter, values: tuple[str, ...]) ->
     return ",".join(values) or None
 
 
-def _apart(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> Any:
-    """The values as they are; None where there are none, so that the default stands."""
+def several(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...] | None:
+    """A flag that was given several times: its values; None, so that the default stands."""
     return values or None
 
 

@@ -21,8 +21,11 @@ from segrecord.planning import joined as joining
 from segrecord.planning import plan as planning
 from segrecord.quality import checks, duplicates, values
 from segrecord.quality.duplicates import Duplicates
-from segrecord.sources.understood import Understood
+from segrecord.sources.understood import Understood, shown
 from segrecord.tables import TEXT
+
+_CLASSLESS = frozenset(["no-class", "several-classes"])
+"""Findings of a source that say why a sample has no class."""
 
 
 class Scan(NamedTuple):
@@ -61,7 +64,7 @@ class Scan(NamedTuple):
         gone = pa.array(sorted(keys), pa.large_string())
         keep = pc.invert(pc.is_in(self.samples["key"], gone))
         judged = judge(
-            replace(self.understood, findings=(), passed_over={}),
+            replace(self.understood, findings=(), passed_over={}, passed_names={}),
             self.samples.filter(keep),
             self.facts.filter(keep),
             self.duplicates.only(keep.to_numpy(zero_copy_only=False)),
@@ -110,7 +113,8 @@ class Judge(NamedTuple):
     ) -> Scan:
         """All findings of these samples, their splits, and how classes and masks are read."""
         options = self.options
-        assigned = classing.assign(samples, options.source)
+        explained = {found.key for found in understood.findings if found.code in _CLASSLESS}
+        assigned = classing.assign(samples, options.source, understood.mapping, explained)
         reading = None
         if options.checks.checks != "none":
             masks = checks.mask_values(samples, found)
@@ -179,6 +183,13 @@ def _split_findings(
 
 def _passed_over(understood: Understood) -> list[Finding]:
     return [
-        Finding("info", "passed-over", "", "", f"{number} x {what}: not taken", "")
+        Finding("info", "passed-over", "", "", f"{number} x {what}: not taken{names}", "")
         for what, number in understood.passed_over.items()
+        for names in [_names(understood.passed_names.get(what, ()), number)]
     ]
+
+
+def _names(names: tuple[str, ...], number: int) -> str:
+    """The first names in brackets, and how many more there are."""
+    more = f" and {number - len(names)} more" * (number > len(names))
+    return f" ({', '.join(map(shown, names))}{more})" if names else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,14 +12,18 @@ import pyarrow as pa
 
 from segrecord.building import assemble, stage
 from segrecord.engines import Engine, LocalEngine
-from segrecord.options import Options
+from segrecord.errors import UsageError
+from segrecord.options import MAPPING_FILE, Options, SourceOptions
 from segrecord.pipeline import excluding, known, pseudonyms
 from segrecord.pipeline.judging import Judge, Scan
 from segrecord.pipeline.monitor import Monitor
 from segrecord.pipeline.telling import tell, tell_hints, watching
+from segrecord.planning import classes as classing
+from segrecord.planning import plan as planning
 from segrecord.quality import duplicates, facts
 from segrecord.quality.kept import KeptScan
 from segrecord.sources.source import understand
+from segrecord.sources.understood import ClassIds, Understood
 
 PRELOAD = ("segrecord.quality.scan", "segrecord.building.shard", "segrecord.reading.shards")
 """What workers import while the parent lists the source."""
@@ -87,7 +93,7 @@ def run(
         monitor: is told how the work goes.
     """
     options = judge.options
-    understood = understand(source, options.source)
+    understood = _settled(source, understand(source, options.source), judge)
     monitor.understood(understood)
     tell_hints(understood.hints if judge.secret is None else ())
     crosswalk = None
@@ -106,3 +112,42 @@ def run(
     near = options.checks.near_duplicates
     copies = duplicates.find(samples, found, engine, near, monitor.progress)
     return judge(understood, samples, found, copies)._replace(crosswalk=crosswalk)
+
+
+def mappings(source: Any, options: SourceOptions) -> tuple[str, ...]:
+    """The files of class ids that lie in a source folder, or beside a listing or a metadata table.
+
+    Args:
+        source: as for `scan`.
+        options: name the metadata.
+    """
+    folders = [os.path.dirname(path) for path in options.metadata]  # noqa: PTH120 - as written
+    if isinstance(source, str | Path):
+        place = os.fspath(source)
+        folders.insert(0, place if os.path.isdir(place) else os.path.dirname(place))  # noqa: PTH112, PTH120 - as above
+    paths = [os.path.join(folder, MAPPING_FILE) for folder in folders]  # noqa: PTH118 - as above
+    return tuple({os.path.realpath(path): path for path in paths if os.path.isfile(path)}.values())  # noqa: PTH113 - as above
+
+
+def _settled(source: Any, understood: Understood, judge: Judge) -> Understood:
+    """The source with what options and files beside it say of its splits.
+
+    Here, since what contradicts an option is to be told before a file is read.
+
+    Raises:
+        UsageError: splits or class ids of the source contradict an option, or each other.
+    """
+    shared = planning.shared_out(understood.samples, judge.options.plan)
+    options = judge.options.source
+    beside = classing.beside(mappings(source, options), understood.samples, options)
+    for found in beside.findings:
+        # To leave samples out mends it as little as to scan them does.
+        if found.level == "error" and found.code not in judge.options.checks.ignore:
+            raise UsageError(f"{found.path}: {found.message}; {found.fix}")
+    return replace(
+        understood,
+        samples=shared.samples,
+        findings=(*understood.findings, *shared.findings, *beside.findings),
+        mapping=ClassIds(beside.path, beside.ids) if beside.path else None,
+        sentence="; splits by ".join(filter(None, (understood.sentence, shared.note))),
+    )

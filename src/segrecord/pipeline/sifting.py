@@ -56,7 +56,7 @@ def sift(scanned: Scan, judge: Judge, stop: Stop) -> tuple[Scan, LeftOut]:
         bad = {finding.key for finding in sound.errors} - {""}
         if not bad and sound is not scanned:  # what the source said of itself is told once
             told = _told(source, why, sound.findings)
-            stop("leaving samples out does not mend what concerns all of them", told)
+            stop("leaving samples out does not help against what concerns all of them", told)
         gone |= bad
         why += [finding for finding in sound.errors if finding.key]
         sound = sound.without(bad, judge)

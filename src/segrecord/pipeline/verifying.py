@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from segrecord.engines import LocalEngine
-from segrecord.errors import UsageError
-from segrecord.options import SourceOptions
-from segrecord.pipeline import pseudonyms
+from segrecord.errors import RecordError, UsageError
+from segrecord.options import PlanOptions, SourceOptions
+from segrecord.pipeline import pseudonyms, scanning
 from segrecord.pipeline.monitor import Monitor, Watched
 from segrecord.pipeline.telling import tell_problems, watching
+from segrecord.planning import classes as classing
+from segrecord.planning import plan as planning
 from segrecord.reading import compare
 from segrecord.reading import verify as reading
 from segrecord.reading.verify import Report
@@ -28,7 +31,7 @@ def verify(
     dataset: str | Path,
     *,
     source: Any = None,
-    metadata: str | None = None,
+    metadata: str | Path | Sequence[str | Path] | None = None,
     root: str | None = None,
     pseudonymize: str | None = None,
     workers: int | None = None,
@@ -39,8 +42,8 @@ def verify(
     Args:
         dataset: the folder of the dataset.
         source: what the dataset was built from; None: the dataset is checked by itself.
-        metadata: where the table lies that was passed as --metadata; by default it is looked for
-            in the source folder and beside it.
+        metadata: where the tables lie that were passed as --metadata; by default they are looked
+            for in the source folder and beside it.
         root: as in the build.
         pseudonymize: the key file of the build, where it had one.
         workers: worker processes; None: one a core.
@@ -67,15 +70,30 @@ def verify(
         if samples is not None:
             watched = Watched(engine, told, "compare", shards)
             problems = compare.compare_dataset(folder, samples, watched)
-            report = report._replace(problems=(*report.problems, *problems), compared=True)
+            mapped = _mappings(manifest, source, _options(manifest, source, metadata, root))
+            report = report._replace(problems=(*report.problems, *mapped, *problems), compared=True)
     tell_problems(report.problems, "verify")
     return report
+
+
+def _mappings(
+    manifest: manifests.Manifest, source: Any, options: SourceOptions
+) -> list[RecordError]:
+    """Files of class ids beside the source that give other ids than the dataset has."""
+    found: list[RecordError] = []
+    if "mapping-contradicts" in manifest.options.get("checks", {}).get("ignore", ()):
+        return found
+    for path in scanning.mappings(source, options):
+        ids = classing.mapping_or_none(path)
+        if ids and manifest.classes and (told := classing.contradiction(ids, manifest.classes)):
+            found.append(RecordError(path, f"{told} as the dataset does; build it again"))
+    return found
 
 
 def originals(
     dataset: str | Path,
     source: Any,
-    metadata: str | None = None,
+    metadata: str | Path | Sequence[str | Path] | None = None,
     root: str | None = None,
     pseudonymize: str | None = None,
 ) -> pa.Table:
@@ -99,7 +117,14 @@ def originals(
     understood = understand(source, _options(manifest, source, metadata, root))
     if secret is not None:
         understood, _ = pseudonyms.disguise(understood, secret)
-    return understood.samples
+    return planning.shared_out(understood.samples, _plan(manifest)).samples
+
+
+def _plan(manifest: manifests.Manifest) -> PlanOptions:
+    """What shared the samples out in the build: the source's splits say nothing then."""
+    told = manifest.options.get("plan", {})
+    extended = "DATASET" if manifest.extends else None
+    return PlanOptions(split=told.get("split"), folds=told.get("folds"), extend=extended)
 
 
 def _secret(
@@ -111,14 +136,18 @@ def _secret(
 
 
 def _options(
-    manifest: manifests.Manifest, source: Any, metadata: str | None, root: str | None
+    manifest: manifests.Manifest,
+    source: Any,
+    metadata: str | Path | Sequence[str | Path] | None,
+    root: str | None,
 ) -> SourceOptions:
     """The source options of the build, as the manifest tells them."""
     told = dict(manifest.options["source"])
-    name = told.pop("metadata", None)
-    if name is not None and metadata is None:
-        metadata = _find(name, source)
-    return SourceOptions(**told, metadata=metadata, root=root)
+    names = told.pop("metadata", None)
+    if names is not None and metadata is None:
+        names = [names] if isinstance(names, str) else names
+        metadata = [_find(name, source) for name in names]
+    return SourceOptions(**told, metadata=metadata, root=root)  # type: ignore[arg-type]
 
 
 def _find(name: str, source: Any) -> str:

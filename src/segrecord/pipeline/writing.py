@@ -20,7 +20,7 @@ from segrecord.building import assemble, card, croissant, sidecars, stage, tfds
 from segrecord.building.shard import ShardRules, write_shard
 from segrecord.engines import Engine, EngineFailure, LocalEngine
 from segrecord.errors import DataError, EngineError, Finding, OutputError, RecordError
-from segrecord.options import Options
+from segrecord.options import MAPPING_FILE, Options
 from segrecord.pipeline import disclosure, known, pseudonyms, scanning
 from segrecord.pipeline.judging import Judge, Scan
 from segrecord.pipeline.monitor import Monitor
@@ -115,14 +115,15 @@ def _no_space_left(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(
-            f"{out} cannot be written: {error.strerror or error}; mend that and run the same "
+            f"{out} cannot be written: {error.strerror or error}; fix that and run the same "
             "command again: what is finished is kept"
         ) from error
 
 
 def _folders(source: Any, samples: pa.Table, options: Options) -> list[str]:
     """The folders in which the source lies, each as findings write it before a path."""
-    named = [options.source.root]
+    tables = options.source.metadata
+    named = [options.source.root, *(os.path.dirname(table) for table in tables)]  # noqa: PTH120 - as above
     if isinstance(source, str | Path):
         place = os.fspath(source)
         named.append(place if os.path.isdir(place) else os.path.dirname(place))  # noqa: PTH112, PTH120 - as above
@@ -367,8 +368,8 @@ def _files(made_of: assemble.Ingredients, left_out: LeftOut, index: pa.Table) ->
         sidecars.FINDINGS_FILE: sidecars.findings_csv(left_out.findings),
     }
     if made_of.classes:
-        files[sidecars.MAPPING_FILE] = sidecars.mapping_json(made_of.classes)
-    if left_out.keys:
+        files[MAPPING_FILE] = sidecars.mapping_json(made_of.classes)
+    if left_out.keys or any(found.code in sidecars.NO_SAMPLE for found in left_out.findings):
         files[sidecars.QUARANTINE_FILE] = sidecars.quarantine_csv(
             left_out.findings, set(left_out.keys)
         )

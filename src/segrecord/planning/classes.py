@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from segrecord.errors import Finding, UsageError, counted
-from segrecord.options import SourceOptions
+from segrecord.options import MAPPING_FILE, SourceOptions
 
 
 class Classes(NamedTuple):
@@ -24,27 +28,137 @@ class Classes(NamedTuple):
 def read_mapping(path: str) -> dict[str, int]:
     """The class ids by name in a JSON file `{"COVID": 0, ...}`, ascending by id.
 
+    The ids may come first too: `{"0": "COVID", ...}`.
+
     Raises:
         UsageError: the file cannot be read or holds something else.
     """
     try:
+        return _read(path, str)
+    except _NoMappingError as error:
+        raise UsageError(f"--classes {path}{error}") from None
+
+
+def mapping_or_none(path: str) -> dict[str, int] | None:
+    """As `read_mapping`, of a file that may be something else, with names as tables have them."""
+    try:
+        return _read(path, _named)
+    except _NoMappingError:
+        return None
+
+
+class _NoMappingError(Exception):
+    """What is wrong with a file of class ids, to be read after its name."""
+
+
+def _read(path: str, spelled: Callable[[str], str]) -> dict[str, int]:
+    try:
         text = Path(path).read_text(encoding="utf-8-sig")
         mapping = json.loads(text, object_pairs_hook=_once)
     except OSError as error:
-        raise UsageError(f"--classes {path} cannot be read: {error.strerror}") from None
+        raise _NoMappingError(f" cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"--classes {path} is no JSON: {error}") from None
+        raise _NoMappingError(f" is no JSON: {error}") from None
     if not isinstance(mapping, dict) or not mapping:
-        raise UsageError(f'--classes {path} must hold one object like {{"COVID": 0, "Normal": 1}}')
-    for name, number in mapping.items():
+        raise _NoMappingError(' must hold one object like {"COVID": 0, "Normal": 1}')
+    pairs = [(name, number) for name, number in mapping.items()]
+    if all(_DIGITS.fullmatch(key) and isinstance(name, str) for key, name in pairs):
+        pairs = [(name, int(key)) for key, name in pairs]  # {"0": "COVID", ...}
+    for name, number in pairs:
         if type(number) is not int or not 0 <= number < 1 << 31:
-            raise UsageError(
-                f"--classes {path}: the id of {name!r} must be an integer from 0, got {number!r}"
-            )
-    twice = [number for number, times in Counter(mapping.values()).items() if times > 1]
+            raise _NoMappingError(f": the id of {name!r} must be an integer from 0, got {number!r}")
+    ids = {spelled(name): number for name, number in pairs}
+    if len(ids) < len(pairs):
+        raise _NoMappingError(" names a class twice")
+    twice = [number for number, times in Counter(ids.values()).items() if times > 1]
     if twice:
-        raise UsageError(f"--classes {path}: id {twice[0]} stands for several classes")
-    return dict(sorted(mapping.items(), key=lambda item: item[1]))
+        raise _NoMappingError(f": id {twice[0]} stands for several classes")
+    return dict(sorted(ids.items(), key=lambda item: item[1]))
+
+
+_DIGITS = re.compile(r"[0-9]{1,10}")
+
+
+def _named(name: str) -> str:
+    """A class's name in the spelling that labels have: composed, without blanks around it."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+class Beside(NamedTuple):
+    """What files of class ids beside a source say."""
+
+    path: str
+    """The file whose ids are taken; "": none is."""
+    ids: dict[str, int]
+    findings: tuple[Finding, ...]
+
+
+def beside(paths: Sequence[str], samples: pa.Table, options: SourceOptions) -> Beside:
+    """The class ids of files that lie beside a source, and what is wrong with them.
+
+    Args:
+        paths: the files.
+        samples: the samples table, for whether there are classes at all.
+        options: --classes is taken before any such file.
+
+    Raises:
+        UsageError: the file of --classes cannot be used.
+    """
+    base = Beside(
+        options.classes or "", read_mapping(options.classes) if options.classes else {}, ()
+    )
+    # Its name alone: findings go into the dataset, which tells no place.
+    name = f"--classes {Path(options.classes).name}" if options.classes else ""
+    labelled = bool(pc.any(pc.greater(pc.list_value_length(samples["labels"]), 0)).as_py())
+    findings = []
+    for path in paths:
+        try:
+            ids = _read(path, _named)
+        except _NoMappingError as error:
+            findings.append(_unread(path, f"it{error}"))
+            continue
+        if not labelled:
+            findings.append(_unread(path, "no sample has a class"))
+        elif not base.path:
+            base, name = Beside(path, ids, ()), "the other one"
+            findings.append(_taken(path, ids))
+        elif told := contradiction(ids, base.ids):
+            findings.append(_contradicts(path, told, name))
+    return base._replace(findings=tuple(findings))
+
+
+def contradiction(ids: dict[str, int], others: dict[str, int]) -> str:
+    """The first class or id that two mappings use differently, in words; "": there is none."""
+    names = {number: name for name, number in others.items()}
+    for name, number in ids.items():
+        if others.get(name, number) != number:
+            return f"gives {name!r} the id {number}, not {others[name]}"
+        if names.get(number, name) != name:
+            return f"gives the id {number} to {name!r}, not to {names[number]!r}"
+    return ""
+
+
+def _taken(path: str, ids: dict[str, int]) -> Finding:
+    listed = "; ".join(f"{number} {name}" for name, number in list(ids.items())[:_LISTED])
+    more = f"; and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
+    message = f"the class ids are those of {MAPPING_FILE} beside the source: {listed}{more}"
+    return Finding("info", "mapping-taken", "", path, message, "")
+
+
+_LISTED = 12
+
+
+def _unread(path: str, why: str) -> Finding:
+    fix = (
+        'write the ids as {"COVID": 0, "Normal": 1}, name the column of the class, or move the '
+        "file away"
+    )
+    return Finding("warning", "mapping-unread", "", path, f"it gives no class ids: {why}", fix)
+
+
+def _contradicts(path: str, told: str, other: str) -> Finding:
+    fix = f"correct one of the two, or --ignore mapping-contradicts takes {other}"
+    return Finding("error", "mapping-contradicts", "", path, f"it {told} as {other} does", fix)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -56,18 +170,30 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def assign(samples: pa.Table, options: SourceOptions) -> Classes:
-    """Ids for the classes of these samples; unknown, several and absent labels are findings."""
+def assign(
+    samples: pa.Table,
+    options: SourceOptions,
+    given: tuple[str, dict[str, int]] | None = None,
+    told: Collection[str] = (),
+) -> Classes:
+    """Ids for the classes of these samples; unknown, several and absent labels are findings.
+
+    Args:
+        samples: the samples table.
+        options: --classes and --unlabelled.
+        given: the file beside the source that gives ids, and these, where --classes does not.
+        told: keys of samples of which it is told already why they have no class.
+    """
     labels = samples["labels"].to_pylist()
     keys = samples["key"]
     counts = Counter(name for names in labels for name in names)
-    mapping = read_mapping(options.classes) if options.classes else None
-    if mapping is None:
-        mapping = {name: number for number, name in enumerate(sorted(counts))}
+    path, mapping = given or ("", {name: number for number, name in enumerate(sorted(counts))})
+    if options.classes:
+        path, mapping = options.classes, read_mapping(options.classes)
     findings = []
     unknown = set(counts) - set(mapping)
     if unknown:
-        findings.append(_unknown(unknown, counts, options.classes or ""))
+        findings.append(_unknown(unknown, counts, path))
     for row, names in enumerate(labels):
         if len(names) > 1:
             findings.append(_several(keys[row].as_py(), names))
@@ -75,7 +201,9 @@ def assign(samples: pa.Table, options: SourceOptions) -> Classes:
             findings.append(_unknown_sample(keys[row].as_py(), names[0]))
     if counts and options.unlabelled == "error":
         findings += [
-            _unlabelled(keys[row].as_py()) for row, names in enumerate(labels) if not names
+            _unlabelled(key)
+            for row, names in enumerate(labels)
+            if not names and (key := keys[row].as_py()) not in told
         ]
     # Where no sample has a label the mapping says nothing about this set.
     return Classes(mapping if counts else {}, tuple(findings))
@@ -89,7 +217,7 @@ def _unknown(unknown: set[str], counts: Counter[str], path: str) -> Finding:
         "",
         path,
         f"the mapping lacks {listed}",
-        "add them to the mapping, or correct the labels",
+        "add them to the mapping, correct the labels, or leave the mapping out (move it away)",
     )
 
 

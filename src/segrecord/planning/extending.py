@@ -95,7 +95,7 @@ def settle(samples: pa.Table, pixels: pa.ChunkedArray, numbers: Numbers, old: Ol
     """Which samples have their split already.
 
     Args:
-        samples: all samples, old and new (tables.SAMPLES).
+        samples: all samples, old and new (tables.SAMPLES), without splits of their source.
         pixels: (N,) SHA-256 of each sample's decoded pixels; null: not looked at.
         numbers: (N,) equal: may not be divided (group, copies, near-duplicates).
         old: the dataset that is extended.
@@ -105,12 +105,7 @@ def settle(samples: pa.Table, pixels: pa.ChunkedArray, numbers: Numbers, old: Ol
         two splits; `extend-divided` (warning) for each set of joined samples that the old dataset
         has in two splits; `extend-changed` (warning) for each old sample with other pixels;
         `extend-gone` (info) with the number of old samples that are no longer there.
-
-    Raises:
-        UsageError: the source fixes splits itself.
     """
-    if samples["split"].null_count < len(samples):
-        raise UsageError("the source fixes the splits itself; leave --extend out")
     ties = _ties(samples, pixels, numbers, old)
     divided = ties.of_set.low < ties.of_set.high
     bound = np.where(ties.of_set.low == ties.of_set.high, ties.of_set.low, NONE)

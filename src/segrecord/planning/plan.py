@@ -7,6 +7,7 @@ samples, on the options and on the seed; never on the order of the table or on t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord import splits as naming
-from segrecord.errors import UsageError
+from segrecord.errors import Finding, UsageError
 from segrecord.options import PlanOptions
 from segrecord.planning import order as ordering
 from segrecord.planning import split as splitting
@@ -34,30 +35,75 @@ def splits(
     """The split of each sample: the source's own, or by --split or --folds, or `train`.
 
     Args:
-        samples: the samples table.
+        samples: the samples table, as `shared_out` leaves it.
         joined: (N,) samples with equal numbers are never divided.
         options: shares or folds, and seed.
         settled: (N,) splits that an earlier dataset has given already; None: none.
-
-    Raises:
-        UsageError: --split or --folds on a source that fixes splits itself, or fixed splits whose
-            names break a rule.
     """
-    fixed: list[str | None] = samples["split"].to_pylist()
-    if any(name is not None for name in fixed):
-        _check_fixed(sorted({name for name in fixed if name is not None}), options)
+    if samples["split"].null_count < len(samples):
+        fixed: list[str | None] = samples["split"].to_pylist()
         return fixed
     if options.shares is None:
-        return ["train"] * len(fixed)
+        return ["train"] * len(samples)
     order = ordering.order(samples["key"].to_pylist(), options.seed)
     return splitting.assign(_traits(samples), joined, order, options.shares, settled)
 
 
-def _check_fixed(names: list[str], options: PlanOptions) -> None:
+class Shared(NamedTuple):
+    """Samples whose splits are settled as far as the source and the options settle them."""
+
+    samples: pa.Table
+    findings: tuple[Finding, ...]
+    note: str
+    """What became of the source's splits, for the sentence; "": they stand, or there are none."""
+
+
+def shared_out(samples: pa.Table, options: PlanOptions) -> Shared:
+    """The samples without the source's splits where --split, --folds or --extend share them out.
+
+    A split that all samples have by their source fixes nothing: there is no other to keep them
+    from. Several give way to --split and --folds with a warning (split-replaced), and contradict
+    --extend. It is all told before a file is read.
+
+    Raises:
+        UsageError: the source fixes splits, and --extend others; or its splits' names break a rule.
+    """
+    counts = {
+        pair["values"]: pair["counts"] for pair in pc.value_counts(samples["split"]).to_pylist()
+    }
+    names = sorted(name for name in counts if name is not None)
+    if not names:
+        return Shared(samples, (), "")
+    alone = len(counts) == 1
+    if options.extend is not None and not alone:
+        raise UsageError(
+            f"the source fixes the splits itself ({', '.join(names)}); leave --extend out, or "
+            "build from a CSV without them"
+        )
+    if options.extend is None and options.shares is None:
+        _check_fixed(names)
+        return Shared(samples, (), "")
+    flags = [f"--{name}" for name in ("extend", "folds", "split") if getattr(options, name)]
+    place = samples.schema.get_field_index("split")
+    field = samples.schema.field(place)
+    bare = samples.set_column(place, field, pa.nulls(len(samples), field.type))
+    return Shared(bare, (_replaced(counts, names, flags[0], alone=alone),), f"{flags[0]} instead")
+
+
+def _replaced(
+    counts: dict[str | None, int], names: list[str], flag: str, *, alone: bool
+) -> Finding:
+    if alone:
+        message = f"the source has one split alone, {names[0]!r}; {flag} shares its samples out"
+        return Finding("info", "split-alone", "", "", message, "")
+    listed = ", ".join(f"{name} {counts[name]}" for name in names)
+    message = f"the source's own splits ({listed}) are not taken: {flag} shares all samples out"
+    fix = f"leave {flag} out to keep the source's splits"
+    return Finding("warning", "split-replaced", "", "", message, fix)
+
+
+def _check_fixed(names: list[str]) -> None:
     listed = ", ".join(names)
-    if options.shares is not None:
-        flag = "--split" if options.folds is None else "--folds"
-        raise UsageError(f"the source fixes the splits itself ({listed}); leave {flag} out")
     for name in names:
         if rule := naming.name_rule(name):
             raise UsageError(f"{rule}, got {name!r} from the source")

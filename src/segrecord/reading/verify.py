@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from segrecord.engines import EngineFailure
 from segrecord.errors import RecordError
+from segrecord.options import MAPPING_FILE
 from segrecord.reading.content import CheckTask, IndexRow
 from segrecord.reading.index import open_index, places, rows_of
 from segrecord.reading.shards import Checked, check_file, check_shard, examine_shard
@@ -41,8 +42,6 @@ __all__ = [
     "open_index",
     "tasks_of",
 ]
-
-MAPPING_FILE = "class_mapping.json"
 
 
 class Report(NamedTuple):

@@ -273,14 +273,19 @@ def print_verdict(console: Console, found: verdict.Verdict) -> None:
 
 def _remarks(manifest: Manifest) -> Iterator[tuple[str, str]]:
     """Style and text of what there is to say of the whole dataset."""
+    if manifest.classes:
+        yield "", f"classes: {_listed((number, name) for name, number in manifest.classes.items())}"
     if manifest.masks.classes:
-        yield "", f"mask classes: {_listed(manifest.masks.classes)}"
+        yield "", f"mask classes: {_listed(enumerate(manifest.masks.classes))}"
     if manifest.masks.missing:
         yield "", f"without a mask: {manifest.masks.missing}"
     if manifest.findings:
         yield "", f"findings: {sum(manifest.findings.values())} (findings.csv lists all)"
     if manifest.quarantined:
         yield "yellow", f"left out: {manifest.quarantined} (quarantine.csv says why)"
+    orphans = manifest.findings.get("mask-without-image", 0)
+    if orphans:
+        yield "yellow", f"masks without an image, left out: {orphans} (quarantine.csv lists them)"
     for what in manifest.not_checked:
         yield "yellow", f"not checked: {what}"
     if reason := tfds.why_not(manifest):
@@ -303,8 +308,8 @@ def _counts(counts: Mapping[str, int]) -> str:
     return "; ".join(listed)
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    listed = [f"{number} {name}" for number, name in enumerate(names)]
+def _listed(names: Iterable[tuple[int, str]]) -> str:
+    listed = [f"{number} {name}" for number, name in names]
     return "; ".join(listed if len(listed) <= 8 else [*listed[:7], f"... {listed[-1]}"])  # noqa: PLR2004 - a line's worth
 
 

@@ -12,7 +12,7 @@ from segrecord.sources.walk import IMAGE_EXTENSIONS, extension
 from segrecord.sources.words import split_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from segrecord.options import SourceOptions
     from segrecord.sources.tabular import Cells, Grid
@@ -102,6 +102,8 @@ class Columns:
     split: str | None
     own: bool
     """The table was written by segrecord (--write-samples): names are what they say."""
+    binary: bool = False
+    """The class column holds only 0 and 1 (or false and true): a class or not."""
 
     def sentence(self) -> str:
         """Which columns were taken, in words."""
@@ -148,6 +150,11 @@ def find_columns(
         for role in ("key", "group", "split"):
             if role in grid.columns:
                 named.setdefault(role, role)
+    elif with_images and "key" not in named:
+        for name in key_columns(grid, taken, options)[:1]:
+            if _is_key(grid, name):
+                named["key"] = name
+                taken.add(name)
     files = {name for name, cells in grid.columns.items() if holds_files(cells)}
     label = named.get("label") or _guess(grid, _LABEL_NAMES, taken | files)
     split = named.get("split") or _guess_split(grid, taken)
@@ -155,7 +162,22 @@ def find_columns(
         _check_split(grid, named["split"])
     known = {*taken, *options.keep_columns, *named.values(), label, split}
     one_hot = () if label else _one_hot(grid, known)
-    return Columns(named.get("key"), image, masks, label, one_hot, named.get("group"), split, own)
+    binary = label is not None and not own and _is_yes_or_no(label, grid.columns[label])
+    return Columns(
+        named.get("key"), image, masks, label, one_hot, named.get("group"), split, own, binary
+    )
+
+
+def key_columns(grid: Grid, taken: Collection[str], options: SourceOptions) -> list[str]:
+    """The free columns that are called "key"."""
+    taken = {*taken, *options.keep_columns}
+    return [name for name in grid.columns if plain(name) == "key" and name not in taken]
+
+
+def _is_key(grid: Grid, name: str) -> bool:
+    """Whether each row has a value of its own there."""
+    values = [cell.strip() for cell in grid.columns[name] if cell and cell.strip()]
+    return len(set(values)) == len(grid.rows)
 
 
 def _guess(grid: Grid, names: Sequence[str], taken: set[str]) -> str | None:
@@ -252,6 +274,34 @@ def _one_hot(grid: Grid, known: set[str | None]) -> tuple[str, ...]:
 def _is_binary(cells: Cells) -> bool:
     values = {cell.strip().lower() for cell in cells if cell and cell.strip()}
     return bool(values) and values <= _ON | _OFF
+
+
+def _is_yes_or_no(column: str, cells: Cells) -> bool:
+    """Whether a class column holds 0 and 1; of one called "class" 1.0 alone may be a name."""
+    both = len({is_on(cell) for cell in cells} - {None}) > 1
+    return _is_binary(cells) and (both or not names_a_class(column))
+
+
+def names_a_class(column: str) -> bool:
+    """Whether 0 and 1 below this name are numbers of classes rather than no and yes."""
+    return plain(column) in _LABEL_NAMES
+
+
+def may_be_labels(grid: Grid, taken: Collection[str | None]) -> list[str]:
+    """The columns that may hold classes, those of 0 and 1 first: few values, each several times."""
+    found = []
+    for name, cells in grid.columns.items():
+        full = [cell.strip() for cell in cells if cell and cell.strip()]
+        values = set(full)
+        few = 1 < len(values) <= min(_MOST_CLASSES, len(full) // 2)
+        words = not any(_is_number(value) for value in values) and not holds_files(cells)
+        if name not in taken and (_is_binary(cells) or (words and few)):
+            found.append(name)
+    return sorted(found, key=lambda name: not _is_binary(grid.columns[name]))
+
+
+_MOST_CLASSES = 50
+"""Where more different words stand in a column, it is no class that comes unnamed."""
 
 
 def is_on(cell: str | None) -> bool | None:

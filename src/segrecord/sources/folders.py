@@ -11,6 +11,7 @@ from segrecord.sources.hints import folder_hints
 from segrecord.sources.layout import File, Layout, label_sizes, lay_out
 from segrecord.sources.understood import (
     FEW,
+    PassedOver,
     Sample,
     Understood,
     checked_path,
@@ -18,12 +19,11 @@ from segrecord.sources.understood import (
     duplicate_key,
     few,
     named,
-    nonzero,
     samples_table,
     shown,
     without_mask,
 )
-from segrecord.sources.walk import Walk, walk
+from segrecord.sources.walk import OTHER, Walk, walk
 
 if TYPE_CHECKING:
     from segrecord.options import SourceOptions
@@ -48,13 +48,14 @@ def understand_folder(source: str, options: SourceOptions) -> Understood:
         raise SourceError(_nothing(source, found, layout))
     classes = _classes(layout)
     samples, findings = _samples(source, layout, classes, options, found.passed_over)
-    found.passed_over["SegmentationObject"] += layout.instances
+    found.passed_over.add("SegmentationObject", *layout.instances)
     return Understood(
         samples_table(samples),
         (*found.findings, *findings, *without_mask(samples)),
         _sentence(layout, classes),
-        nonzero(found.passed_over),
-        tuple(folder_hints(source, found, layout, classes)),
+        found.passed_over.told(),
+        tuple(folder_hints(source, found, layout, classes, options.metadata)),
+        passed_names=found.passed_over.told_names(),
     )
 
 
@@ -75,7 +76,7 @@ def _samples(
     layout: Layout,
     classes: tuple[str, ...],
     options: SourceOptions,
-    passed_over: Counter[str],
+    passed_over: PassedOver,
 ) -> tuple[list[Sample], list[Finding]]:
     masks, findings = _masks_of_images(source, layout)
     by_key: dict[str, list[int]] = {}
@@ -110,7 +111,7 @@ def _masks_of_images(
     for file, match in zip(layout.masks, layout.matches, strict=True):
         keys = {layout.images[number].key for number in match.images}
         if len(keys) != 1:
-            findings += _orphan(source, file, sorted(keys))
+            findings += _orphan(source, file, sorted(keys), some=layout.pairs > 0)
         for number in match.images if len(keys) == 1 else ():
             masks.setdefault(number, []).append(_joined(source, file))
     ordered = {
@@ -120,8 +121,11 @@ def _masks_of_images(
     return ordered, findings
 
 
-def _orphan(source: str, file: File, keys: list[str]) -> list[Finding]:
-    """A finding for each image that the mask may belong to, or one where there is none."""
+def _orphan(source: str, file: File, keys: list[str], *, some: bool) -> list[Finding]:
+    """A finding for each image that the mask may belong to, or one where there is none.
+
+    Where not even some masks have their image, to leave masks out mends nothing.
+    """
     if keys:
         message = f"the mask fits {len(keys)} images equally well: {few(keys)}"
     else:
@@ -130,6 +134,9 @@ def _orphan(source: str, file: File, keys: list[str]) -> list[Finding]:
         "add its image, move the mask away, or list the pairs in a CSV (image_path,mask_path) "
         "and build from that"
     )
+    if some:
+        left = " and these images" * bool(keys)
+        fix += f"; --on-error quarantine leaves the mask{left} out"
     path = _joined(source, file)
     return [Finding("error", "mask-without-image", key, path, message, fix) for key in keys or [""]]
 
@@ -189,10 +196,11 @@ def _nothing(source: str, found: Walk, layout: Layout) -> str:
             f"{source} holds {len(layout.masks)} files in folders of masks and no images "
             f"(for example {shown(layout.masks[0].path)}); pass the folder above, which holds both"
         )
-    kinds = ", ".join(
-        f"{count} {kind or 'without extension'}"
-        for kind, count in found.extensions.most_common(FEW)
-    )
+    held = Counter({kind or "without extension": n for kind, n in found.extensions.items()})
+    held += Counter({kind: n for kind, n in found.passed_over.counts.items() if kind != OTHER})
+    held += Counter({"numbered objects (SegmentationObject)": len(layout.instances)})
+    held += Counter({"beside folders of images and masks": len(layout.beside)})
+    kinds = ", ".join(f"{count} {kind}" for kind, count in held.most_common(FEW))
     return (
         f"{source} holds no images (.png, .jpg, .bmp, .gif, .tif, .webp, .ppm were looked for); "
         f"there lie {kinds or 'no files'}"

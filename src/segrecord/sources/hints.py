@@ -6,15 +6,24 @@ import os
 import posixpath
 import re
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segrecord.sources.columns import SPLIT_NAMES, Columns, holds_files, plain
+from segrecord.sources.columns import (
+    SPLIT_NAMES,
+    Columns,
+    holds_files,
+    key_columns,
+    may_be_labels,
+    plain,
+)
 from segrecord.sources.layout import Layout, label_sizes
+from segrecord.sources.pairing import ImageNames
 from segrecord.sources.roles import Folder
 from segrecord.sources.roots import forward
-from segrecord.sources.understood import FEW, Sample, few, shown
+from segrecord.sources.understood import FEW, Sample, few, nfc, shown
 from segrecord.sources.walk import TABLE_EXTENSIONS, Walk
-from segrecord.sources.words import split_of
+from segrecord.sources.words import read_name, split_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,28 +51,42 @@ _GROUP_NAMES = frozenset(
 )
 
 
+GIVES_CLASSES = "if it gives the classes, pass"
+
 _LETTERED_ENDING = re.compile(r"[ _.\-](?=.*[^\W\d_])")
 _OFTEN = 0.25
 """An ending that this share of the files have means something."""
 
 
 def folder_hints(
-    source: str, found: Walk, layout: Layout, classes: tuple[str, ...]
+    source: str,
+    found: Walk,
+    layout: Layout,
+    classes: tuple[str, ...],
+    metadata: Sequence[str] = (),
 ) -> Iterable[str]:
-    """Hints on a folder: tables in it, files that are not read, what classes and masks may be."""
+    """Hints on a folder: tables in it, files that are not read, what classes and masks may be.
+
+    Args:
+        source: the folder.
+        found: the files in it.
+        layout: what they are.
+        classes: those that folders give.
+        metadata: tables that were passed, and need no hint.
+    """
     unpaired = len(layout.matches) > layout.pairs or (not layout.masks and not classes)
+    passed = {os.path.realpath(table) for table in metadata}
     for table in found.tables[:FEW]:
         path = os.path.join(source, table)  # noqa: PTH118 - text
+        if os.path.realpath(path) in passed:
+            continue
         if unpaired:
             yield (
                 f"{shown(table)} lies in the folder; if it lists the pairs, run: "
                 f"segrecord build {shown(path)} OUT"
             )
         if not classes:
-            yield (
-                f"{shown(table)} lies in the folder; if it gives the classes, pass "
-                f"--metadata {shown(path)}"
-            )
+            yield (f"{shown(table)} lies in the folder; {GIVES_CLASSES} --metadata {shown(path)}")
     for kind, count in found.extensions.items():
         if kind not in TABLE_EXTENSIONS and 1 < count >= len(layout.images) / 2:
             yield (
@@ -72,6 +95,7 @@ def folder_hints(
             )
     yield from _classes(layout, classes)
     if not layout.masks:
+        yield from _masks_beside(source, layout)
         yield from _folders_of_masks(layout)
         yield from _endings_of_masks(layout)
 
@@ -100,6 +124,29 @@ def _classes(layout: Layout, classes: tuple[str, ...]) -> Iterable[str]:
             "there are many more masks than images and none pairs by name: masks of one object "
             "each have to be merged before"
         )
+
+
+def _masks_beside(source: str, layout: Layout) -> Iterable[str]:
+    """A word on a folder of masks beside the source, which is the folder of images itself."""
+    here = Path(source).resolve()
+    own = ImageNames([(here.name, 0)])
+    images = ImageNames((file.stem, i) for i, file in enumerate(layout.images))
+    try:
+        for other in sorted(here.parent.iterdir()):
+            name = read_name(other.name, soft=False)
+            # Called "masks", or as this folder with an affix: train_masks beside train_images.
+            if name.role != "mask" and not own.match(other.name).images:
+                continue
+            if other == here or not other.is_dir():
+                continue
+            stems = [nfc(path.stem) for path in other.iterdir() if path.suffix]
+            if pairs := sum(bool(images.match(stem).images) for stem in stems):
+                yield (
+                    f"{shown(str(other))} holds {pairs} masks of these images; to take them, build "
+                    f"the folder above: segrecord build {shown(str(here.parent))} OUT"
+                )
+    except OSError:
+        return  # what cannot be listed gives no hint
 
 
 def _folders_of_masks(layout: Layout) -> Iterable[str]:
@@ -153,6 +200,7 @@ def table_hints(
         *_groups(grid, columns),
         *_without_group(columns, samples),
         *_splits(grid, columns, options),
+        *_labels(grid, columns, options, samples),
     )
 
 
@@ -174,6 +222,19 @@ def _without_group(columns: Columns, samples: Sequence[Sample]) -> Iterable[str]
             f"{len(bare)} of {len(samples)} samples have no group (column "
             f"{shown(columns.group)}): {few(bare)}; each may come into any split"
         )
+
+
+def _labels(
+    grid: Grid, columns: Columns, options: SourceOptions, samples: Sequence[Sample]
+) -> Iterable[str]:
+    """A word on columns that may be the class, where there is no class at all."""
+    taken = {columns.key, columns.image, columns.group, columns.split, *columns.masks}
+    if columns.label or columns.one_hot or any(sample.labels for sample in samples):
+        return
+    likely = may_be_labels(grid, {*taken, *options.keep_columns})
+    # Of metadata that give nothing at all there is a warning (metadata-unused).
+    if likely and (columns.image or columns.group or columns.split or options.keep_columns):
+        yield f"no column is taken for the class; if one is it, pass --label-column: {few(likely)}"
 
 
 def _splits(grid: Grid, columns: Columns, options: SourceOptions) -> Iterable[str]:
@@ -203,6 +264,16 @@ def file_hints(grid: Grid, columns: Columns, options: SourceOptions) -> Iterable
             )
 
 
+def key_hints(grid: Grid, columns: Columns, options: SourceOptions) -> Iterable[str]:
+    """A word on a column called "key" that names no keys, since its values are not unique."""
+    taken = {columns.key, columns.image, columns.group, columns.label, columns.split}
+    for name in key_columns(grid, {*filter(None, taken), *columns.masks}, options):
+        yield (
+            f"column {shown(name)} is not taken for the keys, since its values are not one a row; "
+            "keys are the paths of the images"
+        )
+
+
 def _stems(cells: Cells) -> list[str]:
     names = (posixpath.basename(forward(cell or "")) for cell in cells)
     return [posixpath.splitext(name)[0] for name in names]
@@ -220,5 +291,5 @@ def shared_masks(samples: Iterable[Sample]) -> Iterable[str]:
         yield (
             f"{shown(mask)} is the mask of {len(keys)} images ({few(keys)})"
             + f", and so are {len(shared) - 1} more" * (len(shared) > 1)
-            + "; if that is wrong, mend the table"
+            + "; if that is wrong, correct the table"
         )

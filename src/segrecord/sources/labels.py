@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from segrecord.errors import Finding, SourceError
-from segrecord.sources.columns import Columns, is_on, split_name
+from segrecord.sources.columns import Columns, is_on, names_a_class, split_name
 from segrecord.sources.understood import named, shown
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ def check_rest_class(grid: Grid, columns: Columns, options: SourceOptions) -> No
     """Refuse --rest-class where it could do nothing.
 
     Raises:
-        SourceError: the table has no one-hot columns.
+        SourceError: the table has neither one-hot columns nor a class column of 0 and 1.
     """
-    if options.rest_class is not None and not columns.one_hot:
+    if options.rest_class is not None and not (columns.one_hot or columns.binary):
         raise SourceError(
             f"--rest-class {options.rest_class} needs one-hot class columns (0 and 1); "
             f"{grid.name} has "
@@ -70,9 +70,18 @@ def _name(grid: Grid, column: str | None, position: int) -> str | None:
 def _labels(
     grid: Grid, columns: Columns, options: SourceOptions, position: int, key: str
 ) -> tuple[tuple[str, ...], list[Finding]]:
-    if not columns.one_hot:
+    if columns.one_hot:
+        return _one_hot(grid, columns, options, position, key)
+    if columns.binary and columns.label is not None:
+        label = _yes_or_no(columns.label, grid.columns[columns.label][position], options)
+    else:
         label = _name(grid, columns.label, position)
-        return ((label,) if label else ()), []
+    return ((label,) if label else ()), []
+
+
+def _one_hot(
+    grid: Grid, columns: Columns, options: SourceOptions, position: int, key: str
+) -> tuple[tuple[str, ...], list[Finding]]:
     states = {name: is_on(grid.columns[name][position]) for name in columns.one_hot}
     on = tuple(name for name, state in states.items() if state)
     if len(on) == 1:
@@ -88,3 +97,17 @@ def _labels(
     message = f"none of the class columns is set: {', '.join(map(shown, columns.one_hot))}"
     fix = "pass --rest-class NAME to say what such rows are"
     return (), [Finding("error", "no-class", key, grid.row(position), message, fix)]
+
+
+def _yes_or_no(column: str, cell: str | None, options: SourceOptions) -> str | None:
+    """The class by a cell of 0 or 1: the column's name, or "not" before it.
+
+    Below a name such as "class" the cells are numbers of classes: 1.0 is the class "1".
+    """
+    state = is_on(cell)
+    if state is None or cell is None:
+        return None
+    if names_a_class(column) and options.rest_class is None:
+        text = named(cell)
+        return str(int(state)) if text[0].isdigit() else text
+    return named(column if state else options.rest_class or f"not {column}")

@@ -44,7 +44,7 @@ class Layout:
     """Of each mask; the numbers count `images`."""
     beside: list[File] = field(default_factory=list)
     """Files beside folders of images and masks, in neither."""
-    instances: int = 0
+    instances: list[str] = field(default_factory=list)
     """Files that number objects (PASCAL VOC's SegmentationObject)."""
 
     @property
@@ -69,12 +69,17 @@ def lay_out(paths: Sequence[str]) -> Layout:
     if layout.pairs or not layout.masks:
         return layout
     plain = _arrange(files, soft=False)
-    if layout.images and not plain.pairs and masks_by_name(layout.seats.keys()):
-        return layout
-    return plain
+    if plain.pairs:
+        return plain
+    # All may lie in one folder called "masks": there only the files' own names tell them apart.
+    unnamed = _arrange(files, soft=False, named=False)
+    if unnamed.pairs:
+        return unnamed
+    return layout if layout.images and masks_by_name(layout.seats.keys()) else plain
 
 
-def _arrange(files: list[File], *, soft: bool) -> Layout:
+def _arrange(files: list[File], *, soft: bool, named: bool = True) -> Layout:
+    """The layout by the names of folders (`named`) and files, and words within them (`soft`)."""
     by_folder: dict[Folder, list[File]] = {}
     for file in files:
         by_folder.setdefault(file.folder, []).append(file)
@@ -84,6 +89,10 @@ def _arrange(files: list[File], *, soft: bool) -> Layout:
         if soft and all(mask_bases(file.stem) for file in held)
     ]
     layout = Layout(seats(by_folder, all_masks, soft=soft))
+    if not named:
+        layout.seats = {
+            folder: seat._replace(role="", place=folder) for folder, seat in layout.seats.items()
+        }
     masks_apart = any(seat.role == "mask" for seat in layout.seats.values())
     mixed: list[list[File]] = []
     of_images: list[list[File]] = []
@@ -92,7 +101,7 @@ def _arrange(files: list[File], *, soft: bool) -> Layout:
         if seat.beside:
             layout.beside += held
         elif seat.role == "instance":
-            layout.instances += len(held)
+            layout.instances += [file.path for file in held]
         elif seat.role == "mask":
             layout.masks += held
         elif seat.role == "image" and masks_apart:
@@ -139,16 +148,25 @@ def _tell_apart(folders: Sequence[list[File]], layout: Layout) -> None:
 
 
 def _match(layout: Layout) -> list[Match]:
-    """The image of each mask, among the images in the corresponding folder of the same split."""
+    """The image of each mask, among the images in the corresponding folder of the same split.
+
+    Where only the one or the other names a split (train beside train_masks), the place decides.
+    """
     groups: dict[tuple[str | None, Folder], list[tuple[str, int]]] = {}
     for number, file in enumerate(layout.images):
         seat = layout.seats[file.folder]
         groups.setdefault((seat.split, seat.place), []).append((file.stem, number))
     names = {group: ImageNames(stems) for group, stems in groups.items()}
+    at: dict[Folder, list[str | None]] = {}
+    for split, place in names:
+        at.setdefault(place, []).append(split)
     matches = []
     for file in layout.masks:
         seat = layout.seats[file.folder]
-        group = names.get((seat.split, seat.place))
+        split, others = seat.split, at.get(seat.place, [])
+        if split not in others and len(others) == 1 and None in (split, others[0]):
+            split = others[0]
+        group = names.get((split, seat.place))
         matches.append(group.match(file.stem) if group else NO_MATCH)
     return matches
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from segrecord.errors import Finding, OutputError, SourceError, UsageError
 from segrecord.sources.columns import IMAGE_NAMES, Columns, find_columns
-from segrecord.sources.hints import file_hints, shared_masks, table_hints
+from segrecord.sources.hints import file_hints, key_hints, shared_masks, table_hints
 from segrecord.sources.labels import check_rest_class, read_values
 from segrecord.sources.roots import Keys, Root, choose_root, resolve
 from segrecord.sources.understood import (
+    PassedOver,
     Sample,
     Understood,
     choose_masks,
     duplicate_key,
     few,
     nfc,
-    nonzero,
     samples_table,
     shown,
     without_mask,
@@ -61,13 +61,15 @@ def understand_listing(grid: Grid, options: SourceOptions) -> Understood:
         samples_table(samples, options.keep_columns),
         (*reader.findings, *without_mask(samples)),
         f"{grid.name}: {columns.sentence()}",
-        nonzero(reader.passed_over),
+        reader.passed_over.told(),
         (
             *table_hints(grid, columns, options, samples),
             *file_hints(grid, columns, options),
+            *key_hints(grid, columns, options),
             *shared_masks(samples),
         ),
         reader.origin(),
+        passed_names=reader.passed_over.told_names(),
     )
 
 
@@ -79,7 +81,7 @@ class _Reader:
         self.columns = columns
         self.options = options
         self.findings: list[Finding] = []
-        self.passed_over: Counter[str] = Counter({"blank rows": grid.blank})
+        self.passed_over = PassedOver(Counter({"blank rows": grid.blank} if grid.blank else {}))
         self._existing = Existing()
         self._images = grid.columns[columns.image or ""]
         cells = [cell for cell in self._images if cell and cell.strip()]
@@ -168,8 +170,8 @@ class _Reader:
 
 
 _FIXES = {
-    "image": "put the file there, mend the path or delete the row",
-    "mask": "put the file there, mend the path, or empty the cell if there is no mask",
+    "image": "put the file there, fix the path or delete the row",
+    "mask": "put the file there, fix the path, or empty the cell if there is no mask",
     "both": "name the mask, or leave the cell empty",
 }
 

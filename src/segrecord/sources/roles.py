@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from segrecord.sources.words import Name, Role, read_name, split_of, split_of_folder, split_within
@@ -40,7 +41,10 @@ def seats(
     """
     wrapper = _shared_depth(folders)
     names = {part: read_name(part, soft=soft) for folder in folders for part in folder}
-    roles = {folder: _roles(folder, names, wrapper) for folder in folders}
+    holders = _holders(folders, masks_by_content, names)
+    roles = {
+        folder: _roles(folder, names, wrapper, holders.get(folder, _NONE)) for folder in folders
+    }
     if soft:
         _by_content(roles, masks_by_content)
         if not any("mask" in parts for parts in roles.values()):
@@ -49,7 +53,10 @@ def seats(
     both = _parents_of_both(roles)
     splits = _splits(roles)
     return {
-        folder: _seat(folder, roles[folder], names, wrapper, both, splits) for folder in folders
+        folder: _seat(
+            folder, roles[folder], names, wrapper, holders.get(folder, _NONE), both, splits
+        )
+        for folder in folders
     }
 
 
@@ -69,14 +76,96 @@ def _shared_depth(folders: Collection[Folder]) -> int:
     )
 
 
-def _roles(folder: Folder, names: dict[str, Name], wrapper: int) -> list[Role]:
+def _holders(
+    folders: Collection[Folder], masks_by_content: Collection[Folder], names: dict[str, Name]
+) -> dict[Folder, frozenset[int]]:
+    """The parts of paths that are called like images or masks and hold a set of both.
+
+    Such a name ("data", "Dataset_with_GT") tells nothing apart: there are folders of masks and
+    others below it, and nothing outside is its counterpart. One that lies in another is found
+    first.
+
+    Returns:
+        The places of these parts, of each folder that has any.
+    """
+    masks = set(masks_by_content)
+    # Most folders are one of thousands that differ in a name without a role: a case, a class.
+    plain = {
+        folder: tuple(part if names[part].role else "" for part in folder) for folder in folders
+    }
+    paths = {(path, folder in masks) for folder, path in plain.items()}
+    names = names | {"": Name("", None, exact=False)}
+    holders: set[Folder] = set()
+    while found := _found(paths, names, holders):
+        holders |= found
+    places = {path: frozenset(_places(path, holders)) for path, _ in paths}
+    return {folder: places[path] for folder, path in plain.items() if places[path]}
+
+
+def _places(path: Folder, holders: set[Folder]) -> list[int]:
+    return [i for i in range(len(path)) if path[: i + 1] in holders]
+
+
+def _found(
+    paths: Collection[tuple[Folder, bool]], names: dict[str, Name], holders: set[Folder]
+) -> set[Folder]:
+    """The holders that show once these are known."""
+    total: Counter[Role] = Counter()
+    within: dict[Folder, Counter[Role]] = {}
+    below: dict[Folder, set[Role]] = {}
+    for path, is_mask in paths:
+        roles = _by_names(path, names, holders)
+        if is_mask:
+            roles = [role or "mask" for role in roles]
+        total[roles[0]] += 1
+        for depth, part in enumerate(path, 1):
+            if names[part].role and path[:depth] not in holders:
+                within.setdefault(path[:depth], Counter())[roles[0]] += 1
+                if depth < len(path):
+                    below.setdefault(path[:depth], set()).add(roles[depth])
+    return {
+        holder
+        for holder, kinds in below.items()
+        if "mask" in kinds
+        and len(kinds) > 1
+        and (other := _COUNTERPARTS.get(names[holder[-1]].role)) is not None
+        and total[other] == within[holder][other]
+    }
+
+
+_COUNTERPARTS: dict[Role, Role] = {"image": "mask", "mask": "image"}
+
+
+def _by_names(folder: Folder, names: dict[str, Name], holders: set[Folder]) -> list[Role]:
+    """The role of the path from each of its parts on: by the last whole name, or the last word."""
+    word: Role = ""
+    whole: Role = ""
+    roles: list[Role] = []
+    for i in range(len(folder) - 1, -1, -1):
+        name = names[folder[i]]
+        if folder[: i + 1] not in holders:
+            whole = whole or (name.role if name.exact else "")
+            word = word or name.role
+        roles.append(whole or word)
+    return [*reversed(roles), ""]
+
+
+_NONE: frozenset[int] = frozenset()
+
+
+def _roles(
+    folder: Folder, names: dict[str, Name], wrapper: int, holders: frozenset[int]
+) -> list[Role]:
     """The role of each part; words within names count only where no whole name does.
 
-    Parts that all folders share (a set's own name, "Dataset_with_GT") tell nothing apart.
+    Parts that all folders share (a set's own name, "Dataset_with_GT") tell nothing apart, and
+    neither do those that hold images and masks.
     """
-    exact = any(names[part].exact for part in folder)
+    exact = any(names[part].exact for i, part in enumerate(folder) if i not in holders)
     return [
-        names[part].role if names[part].exact or (not exact and i >= wrapper) else ""
+        names[part].role
+        if i not in holders and (names[part].exact or (not exact and i >= wrapper))
+        else ""
         for i, part in enumerate(folder)
     ]
 
@@ -146,6 +235,7 @@ def _seat(
     parts: Sequence[Role],
     names: dict[str, Name],
     wrapper: int,
+    holders: frozenset[int],
     both: set[Folder],
     splits: dict[Folder, str | None],
 ) -> Seat:
@@ -154,7 +244,7 @@ def _seat(
     of_roles = [names[part].split for i, part in enumerate(folder) if parts[i]]
     outer = [name for part in folder[:wrapper] if (name := split_of(part))]
     bare = [i for i in range(len(folder)) if not parts[i]]
-    inner = [i for i in bare if i >= wrapper]
+    inner = [i for i in bare if i >= wrapper and i not in holders]
     named = {i: name for i in inner if (name := splits[folder[: i + 1]])}
     split = next((name for name in [*named.values(), *of_roles, *reversed(outer)] if name), None)
     # Kaggle unpacks to training_set/training_set.

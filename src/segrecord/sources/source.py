@@ -88,10 +88,10 @@ def _from_path(path: str, options: SourceOptions) -> Understood:
 def _folder(path: str, options: SourceOptions) -> Understood:
     if options.root is not None:
         raise SourceError(f"--root {options.root} goes with a listing; {path} is a folder")
-    if options.metadata is not None:
+    if options.metadata:
         # Read first: a mistyped file name should not cost a walk over a million files.
-        grid = read_grid(options.metadata)
-        return join(understand_folder(path, options), grid, options)
+        grids = [read_grid(table) for table in options.metadata]
+        return join(understand_folder(path, options), grids, options)
     for name in _COLUMN_OPTIONS:
         if getattr(options, name):
             flag = "--" + name.replace("_", "-")
@@ -100,9 +100,9 @@ def _folder(path: str, options: SourceOptions) -> Understood:
 
 
 def _listing(read: Callable[[], Any], options: SourceOptions) -> Understood:
-    if options.metadata is not None:
+    if options.metadata:
         raise SourceError(
-            f"--metadata {options.metadata} goes with a folder; a listing has its own columns"
+            f"--metadata {options.metadata[0]} goes with a folder; a listing has its own columns"
         )
     return understand_listing(read(), options)
 

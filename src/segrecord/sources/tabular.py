@@ -45,10 +45,13 @@ class Grid:
     """Rows passed over since all their cells are empty."""
     hints: tuple[str, ...] = ()
     """What was not read of the file."""
+    files: tuple[str, ...] = ()
+    """What messages call the file of each row, where several tables are taken as one."""
 
     def row(self, position: int) -> str:
         """What a finding calls this row: "index.csv row 17"."""
-        return f"{self.name} row {self.rows[position]}"
+        name = self.files[position] if self.files else self.name
+        return f"{name} row {self.rows[position]}"
 
     def column(self, name: str, option: str) -> str:
         """The name, once it is known to be a column.
@@ -87,6 +90,26 @@ def read_grid(path: str) -> Grid:
     raise SourceError(
         f"{path} is no table that segrecord reads; it takes "
         f"{', '.join(sorted(TABLE_EXTENSIONS))} files"
+    )
+
+
+def stacked(grids: Sequence[Grid]) -> Grid:
+    """The rows of these tables as one; a cell of a column that a table lacks is null."""
+    if len(grids) == 1:
+        return grids[0]
+    titles = list(dict.fromkeys(title for grid in grids for title in grid.columns))
+    columns: dict[str, Cells] = {title: [] for title in titles}
+    for grid in grids:
+        for title in titles:
+            columns[title] += grid.columns.get(title) or [None] * len(grid.rows)
+    return Grid(
+        " and ".join(grid.name for grid in grids),
+        "",
+        columns,
+        [row for grid in grids for row in grid.rows],
+        sum(grid.blank for grid in grids),
+        tuple(hint for grid in grids for hint in grid.hints),
+        tuple(grid.name for grid in grids for _ in grid.rows),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
@@ -13,13 +14,20 @@ from segrecord.errors import Finding, SourceError
 from segrecord.tables import MASK_PART, META_PREFIX, SAMPLES, TEXT
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from segrecord.options import MaskChoice
 
 FEW = 5
 """How many names a message lists before it says how many more there are."""
+
+
+class ClassIds(NamedTuple):
+    """Class ids that a file beside the source gives."""
+
+    path: str
+    ids: dict[str, int]
+    """By class name."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,34 @@ class Understood:
     origin: str = ""
     """Where a listing's paths start, in words; apart from `sentence`, which goes into the dataset,
     where no path of this machine has a place."""
+    mapping: ClassIds | None = None
+    """Read where --classes names none, once the samples are known."""
+    passed_names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The first files of each kind that were not taken, relative to the source."""
+
+
+@dataclass
+class PassedOver:
+    """What is not taken of a source, by kind."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    names: dict[str, list[str]] = field(default_factory=dict)
+    """The first few of each kind."""
+
+    def add(self, kind: str, *names: str) -> None:
+        """Count files of one kind."""
+        if names:
+            self.counts[kind] += len(names)
+            first = self.names.setdefault(kind, [])
+            first += names[: max(0, FEW - len(first))]
+
+    def told(self) -> dict[str, int]:
+        """The counts by kind."""
+        return dict(sorted(self.counts.items()))
+
+    def told_names(self) -> dict[str, tuple[str, ...]]:
+        """The first names by kind."""
+        return {kind: tuple(names) for kind, names in sorted(self.names.items())}
 
 
 class Sample(NamedTuple):
@@ -141,24 +177,32 @@ def checked_path(path: str) -> str:
 
 
 def choose_masks(
-    key: str, masks: tuple[str, ...], choice: MaskChoice | None, passed_over: Counter[str]
+    key: str, masks: tuple[str, ...], choice: MaskChoice | None, passed_over: PassedOver
 ) -> tuple[tuple[str, ...], list[Finding]]:
     """The masks to take of one image, and a finding where nobody has said how to choose."""
     if len(masks) < 2 or choice == "union":  # noqa: PLR2004 - one mask leaves no choice
         return masks, []
     if choice == "first":
-        passed_over["further masks of an image"] += len(masks) - 1
+        passed_over.add("further masks of an image", *(_within(masks)[1:]))
         return masks[:1], []
-    names = few(os.path.basename(path) for path in masks)  # noqa: PTH119 - text, in a hot loop
     finding = Finding(
         "error",
         "several-masks",
         key,
         masks[1],
-        f"{len(masks)} masks for one image: {names}",
+        f"{len(masks)} masks for one image: {few(_within(masks))}",
         "pass --mask-choice first or --mask-choice union",
     )
     return masks, [finding]
+
+
+def _within(masks: Sequence[str]) -> list[str]:
+    """The names of files, with the folders by which they differ."""
+    names = [os.path.basename(path) for path in masks]  # noqa: PTH119 - text
+    if len(set(names)) == len(names):
+        return names
+    common = os.path.commonpath([os.path.dirname(path) for path in masks])  # noqa: PTH120 - text
+    return [os.path.relpath(path, common) for path in masks] if common else list(masks)
 
 
 def duplicate_key(key: str, places: Sequence[str], fix: str) -> Finding:
@@ -188,8 +232,3 @@ def without_mask(samples: Sequence[Sample]) -> list[Finding]:
             "nothing, if that is right; --missing-mask says what their records hold",
         )
     ]
-
-
-def nonzero(counts: Mapping[str, int]) -> dict[str, int]:
-    """The counts above 0, by name."""
-    return {name: counts[name] for name in sorted(counts) if counts[name]}

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from segrecord.errors import Finding, SourceError
-from segrecord.sources.understood import is_unicode, nfc
+from segrecord.options import MAPPING_FILE
+from segrecord.sources.understood import PassedOver, is_unicode, nfc
 
 IMAGE_EXTENSIONS = frozenset(
     [
@@ -52,7 +53,7 @@ class Walk:
 
     images: list[str] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
-    passed_over: Counter[str] = field(default_factory=Counter)
+    passed_over: PassedOver = field(default_factory=PassedOver)
     extensions: Counter[str] = field(default_factory=Counter)
     """Of the files that are no images."""
     findings: list[Finding] = field(default_factory=list)
@@ -90,12 +91,12 @@ def _walk(folder: str, prefix: str, above: frozenset[tuple[int, int]], found: Wa
     identity = (status.st_dev, status.st_ino)
     if identity in above:
         # A link back to a folder above: everything below it has been or will be seen.
-        found.passed_over["links to a folder above"] += 1
+        found.passed_over.add("links to a folder above", prefix.rstrip("/"))
         return
     for entry in listed:
         kind = _junk(entry.name)
         if kind:
-            found.passed_over[kind] += 1
+            found.passed_over.add(kind, prefix + entry.name)
         elif entry.is_dir():
             _walk(entry.path, f"{prefix}{entry.name}/", above | {identity}, found)
         else:
@@ -105,9 +106,11 @@ def _walk(folder: str, prefix: str, above: frozenset[tuple[int, int]], found: Wa
 def _take(entry: os.DirEntry[str], prefix: str, found: Walk) -> None:
     kind = extension(entry.name)
     if not (entry.is_file() or entry.is_symlink()):
-        found.passed_over["devices, pipes and sockets"] += 1
+        found.passed_over.add("devices, pipes and sockets", prefix + entry.name)
+    elif prefix + entry.name == MAPPING_FILE:
+        pass  # it is read, and told of, with the classes
     elif kind not in IMAGE_EXTENSIONS:
-        found.passed_over[OTHER] += 1
+        found.passed_over.add(OTHER, prefix + entry.name)
         found.extensions[kind] += 1
         if kind in TABLE_EXTENSIONS:
             found.tables.append(prefix + entry.name)

@@ -1,0 +1,66 @@
+"""Several --metadata tables: from the command line to the dataset, and back by verify."""
+
+import pytest
+from click.testing import CliRunner
+
+import segrecord
+from make import listing, picture, put
+from segrecord.building.command import build_command
+from segrecord.cli.commands import cli
+from segrecord.errors import UsageError
+from segrecord.options import SourceOptions
+from segrecord.pixels import png
+from segrecord.records import manifest as manifests
+
+pytestmark = pytest.mark.usefixtures("inline")
+
+
+@pytest.fixture
+def place(tmp_path):
+    for number in range(4):
+        put(tmp_path / "src" / f"{number}.png", png.encode(picture(number)))
+    listing(tmp_path / "src" / "one, two.csv", ["0,0.0", "1,1.0"], "image_id,melanoma")
+    listing(tmp_path / "src" / "b.csv", ["2,0.0", "3,1.0"], "image_id,melanoma")
+    return tmp_path / "src"
+
+
+def test_a_flag_given_twice_takes_both_and_verify_finds_both(place, tmp_path):
+    out = tmp_path / "out"
+    words = ["build", str(place), str(out), "--label-column", "melanoma"]
+    for name in ("one, two.csv", "b.csv"):
+        words += ["--metadata", str(place / name)]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 0, result.output
+    made = manifests.load(out)
+    assert made.classes == {"melanoma": 0, "not melanoma": 1}
+    assert made.options["source"]["metadata"] == ["one, two.csv", "b.csv"]
+    language, command = build_command(made)
+    assert language == "sh"
+    assert "--metadata 'one, two.csv' --metadata b.csv" in command
+    assert not segrecord.verify(out, source=place).problems
+    words = ["verify", str(out), "--source", str(place)]
+    for name in ("one, two.csv", "b.csv"):
+        words += ["--metadata", str(place / name)]
+    assert CliRunner().invoke(cli, words).exit_code == 0
+
+
+def test_one_table_may_be_given_as_a_text_or_a_path_and_reads_as_it_did(place, tmp_path):
+    put(place / "c.csv", b"image_id,dx\n0,x\n1,y\n2,x\n3,y\n")
+    built = segrecord.build(place, tmp_path / "out", metadata=place / "c.csv")
+    assert built.manifest.options["source"]["metadata"] == "c.csv"
+    assert "--metadata c.csv" in build_command(built.manifest)[1]
+    assert not segrecord.verify(tmp_path / "out", source=place).problems
+    assert not segrecord.verify(
+        tmp_path / "out", source=place, metadata=str(place / "c.csv")
+    ).problems
+
+
+@pytest.mark.parametrize("value", [3, [3], ["a.csv", "a.csv"]])
+def test_what_is_no_list_of_different_paths_is_refused(value):
+    with pytest.raises(UsageError, match="metadata must"):
+        SourceOptions(metadata=value)
+
+
+def test_none_and_an_empty_list_are_no_metadata():
+    assert SourceOptions(metadata=[]).metadata is None
+    assert SourceOptions(metadata="a.csv") == SourceOptions(metadata=("a.csv",))
