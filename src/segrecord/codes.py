@@ -171,7 +171,7 @@ SECTIONS = (
     Section("Masks", "", (
         _error("mask-values", "all masks' values are 0/255, or class ids, or named by --mask-map",
                "measured: smoothed masks have 88 odd values or more, masks with 127 as ignore one",
-               "smoothed or JPEG: --mask-threshold N; else --mask-map 0=background,1=..."),
+               "smoothed or JPEG: --mask-threshold 128; else --mask-map 0=background,1=..."),
         _warning("mask-ignore-only", "no mask of 0 and 255 alone stands among masks of class ids",
                  "PASCAL VOC: 255 is void", "if 255 is a class, name it with --mask-map"),
         _error("palette-threshold", "palette masks hold ids, which have no threshold",
@@ -186,7 +186,13 @@ SECTIONS = (
                "--mask-fit resize (nearest neighbour)"),
         _error("aspect-mismatch", "where they differ in size, the aspect ratio is equal to 1 %",
                "rounding a side of 100 pixels or more to whole pixels changes it by less",
-               "--mask-fit resize-any if both show the same area, else mend the mask"),
+               "--mask-fit resize-any where most pairs differ alike and show the same area; else "
+               "get the right mask, or --on-error quarantine"),
+        _warning("mask-stretched", "with --mask-fit resize-any, the aspect ratio of mask and image "
+                 "is equal, or differs as in most pairs, to 1 %", "as aspect-mismatch",
+                 "look at image and mask together"),
+        _info("mask-resized", "how many masks were resized to their image's size, and from which",
+              "asked for by --mask-fit"),
         _error("mask-not-turned", "image and mask agree in size once EXIF orientation is applied",
                "Exif 2.3, tag 0x0112: the mask was drawn on the picture as it lies in the file",
                "turn the mask as the image's EXIF orientation says, or draw it anew"),
@@ -334,6 +340,8 @@ SECTIONS = (
         _info("re-encoded", "the pixels are stored as PNG, without loss",
               "measured: TensorFlow cannot read the file, or misreads it (palette, 1 bit, CMYK, "
               "EXIF orientation, BMP, TIFF ...)"),
+        _info("resized", "how many pictures were resized, and from which size",
+              "--size asked for it"),
         _info("trimmed", "bytes after the end of the picture are cut off", "no decoder reads them"),
         _info("mask-mapped", "the values of the masks were mapped to class ids",
               "what the masks of the set hold together, or --mask-map and --mask-threshold",

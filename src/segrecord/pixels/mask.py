@@ -8,7 +8,7 @@ What the values mean is not decided here, file by file, but once for the dataset
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,10 @@ ASPECT_TOLERANCE = 0.01
 
 EDGE_RADIUS = 2
 """Smoothing and JPEG leave odd values within 2 pixels of both sides of an edge (measured)."""
+
+SHOWN_COLOURS = 6
+MAX_COUNTED = 1 << 18
+"""Pixels of a colour mask whose colours are counted, to name the most frequent ones."""
 
 MAP_SIDE = 16
 """Cells a side of the map of where masks lie."""
@@ -194,11 +198,22 @@ def _grey_of_colour(opened: Image.Image) -> Plane:
 
 
 def _colour_error(opened: Image.Image) -> PixelError:
-    found = opened.convert("RGB").getcolors(maxcolors=6)
-    some = ", ".join(str(colour) for _, colour in sorted(found or [], reverse=True))
+    rgb = opened.convert("RGB")
+    counted: Any = rgb.getcolors(maxcolors=256)
+    if counted is None:  # a photograph, perhaps: a part of its pixels is enough
+        step = int((rgb.width * rgb.height / MAX_COUNTED) ** 0.5) + 1
+        red, green, blue = np.moveaxis(np.asarray(rgb)[::step, ::step].astype(np.uint32), 2, 0)
+        found, counts = np.unique(red << 16 | green << 8 | blue, return_counts=True)
+        most = np.argsort(-counts, kind="stable")[: SHOWN_COLOURS + 1]
+        colours = np.stack([found[most] >> bits & 255 for bits in (16, 8, 0)], axis=1).tolist()
+        counted = list(zip(counts[most].tolist(), map(tuple, colours), strict=True))
+    counted.sort(key=lambda each: (-each[0], each[1]))
+    some = ", ".join(str(colour) for _, colour in counted[:SHOWN_COLOURS])
+    if len(counted) > SHOWN_COLOURS:
+        some = f"more than {SHOWN_COLOURS}, most often {some}"
     return PixelError(
         "colour-mask",
-        f"the mask holds colours ({some or 'more than 6'}), not grey levels",
+        f"the mask holds colours ({some}), not grey levels",
         "save the mask as an 8-bit grey PNG in which each value is a class id",
     )
 

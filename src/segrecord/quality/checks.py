@@ -29,7 +29,7 @@ from segrecord.quality.listed import (
 )
 from segrecord.quality.pictures import flat_pictures, odd_sizes, strips
 from segrecord.quality.shortcuts import shortcuts
-from segrecord.quality.sizes import mask_sizes
+from segrecord.quality.sizes import mask_sizes, resized_pictures
 from segrecord.quality.values import MaskValues, Reading
 
 _Given = TypeVar("_Given")
@@ -82,9 +82,10 @@ CHECKS: tuple[Check[Scanned], ...] = (
         lambda of: mask_sizes(of.samples, of.facts, of.options.pixels.mask_fit),
         (
             *("mask-parts-size", "mask-not-turned", "mask-maybe-turned"),
-            *("aspect-mismatch", "size-mismatch"),
+            *("aspect-mismatch", "size-mismatch", "mask-stretched", "mask-resized"),
         ),
     ),
+    Check(lambda of: resized_pictures(of.facts, of.options.pixels), ("resized",)),
     Check(lambda of: handling(of.samples, of.facts), ("re-encoded", "trimmed")),
     Check(lambda of: extensions(of.samples, of.facts), ("wrong-extension",)),
     Check(lambda of: missing_splits(of.samples), ("no-split",)),
@@ -167,10 +168,10 @@ def mask_values(samples: pa.Table, facts: pa.Table) -> list[MaskValues]:
     """What the scan found in every mask file that it could read."""
     keys = samples["key"].take(pc.list_parent_indices(samples["mask"]))
     paths = part_field(samples["mask"], "source")
-    fields = ("kind", "values", "counts", "edge_share")
+    fields = ("kind", "values", "counts", "edge_share", "format")
     found = (part_field(facts["masks"], name) for name in fields)
     return [
-        MaskValues(key, path, kind, tuple(numbers), tuple(counts), edge_share)
-        for key, path, kind, numbers, counts, edge_share in values(keys, paths, *found)
+        MaskValues(key, path, kind, tuple(numbers), tuple(counts), edge_share, form)
+        for key, path, kind, numbers, counts, edge_share, form in values(keys, paths, *found)
         if numbers is not None
     ]
