@@ -174,6 +174,8 @@ SECTIONS = (
                "smoothed or JPEG: --mask-threshold 128; else --mask-map 0=background,1=..."),
         _warning("mask-ignore-only", "no mask of 0 and 255 alone stands among masks of class ids",
                  "PASCAL VOC: 255 is void", "if 255 is a class, name it with --mask-map"),
+        _error("mask-not-two-valued", "with --mask-invert, masks hold two classes", _BY_DEFINITION,
+               "leave --mask-invert out; name the values with --mask-map"),
         _error("palette-threshold", "palette masks hold ids, which have no threshold",
                _BY_DEFINITION, "leave --mask-threshold out"),
         _error("palette-order", "where a palette holds greys, they rise with the index",
@@ -218,6 +220,10 @@ SECTIONS = (
                  "ISIC 2017: 0.3 to 93.8 % (measured)", "look for stray pixels in the mask"),
         _warning("full-mask", "at most 99 % of a mask is foreground",
                  "ISIC 2017: 0.3 to 93.8 % (measured)", "look: is it inverted, or painted over?"),
+        _warning("inverted-masks", "where masks hold two classes, most have no foreground that "
+                 "surrounds the picture with the background inside",
+                 "measured: in 102 of 105 real masks the background fills 93 % of the border",
+                 "--mask-invert if they are inverted"),
     )),
     Section("Names, rows and classes", "", (
         _error("missing-image", "a row names an image that exists", _BY_DEFINITION,

@@ -97,6 +97,9 @@ class PixelOptions:
     mask_threshold: int | None = _option(
         None, "read mask values from N on as class 1 and lower ones as class 0", "N"
     )
+    mask_invert: bool = _option(
+        False, "swap background and foreground of two-valued masks: black is what is shown"
+    )
     mask_fit: MaskFit = _option(
         "error",
         "what to do with a mask of another size than its image: refuse it, resize it (nearest "
@@ -119,6 +122,13 @@ class PixelOptions:
             _rules.require(
                 self.mask_map is None, "mask-threshold and mask-map exclude each other", "both"
             )
+        _rules.flag("mask-invert", self.mask_invert)
+        _rules.require(
+            not (self.mask_invert and self.mask_map is not None),
+            "mask-invert and mask-map exclude each other: name the values in mask-map the other "
+            "way round",
+            "both",
+        )
         if self.size is not None:
             object.__setattr__(self, "size", _rules.size(self.size))
 
@@ -355,6 +365,8 @@ class Options:
         for name in ("mask_map", "mask_threshold", "size"):
             value = getattr(self.pixels, name)
             _rules.require(value is None, f"{name.replace('_', '-')} reads pixels, {unread}", value)
+        invert = self.pixels.mask_invert
+        _rules.require(not invert, f"mask-invert reads pixels, {unread}", invert)
         fit, choice, schema = self.pixels.mask_fit, self.source.mask_choice, self.records.schema
         _rules.require(fit == "error", f"mask-fit resizes masks, {unread}", fit)
         _rules.require(

@@ -52,23 +52,35 @@ class ValueMap(NamedTuple):
     ids: tuple[tuple[int, int], ...]
     """Pairs (value, class id or IGNORE), ascending by value."""
     white: int
-    """Class id of the white of a bilevel mask."""
+    """Class id of the white of a bilevel mask; of two classes, black is the other one."""
     threshold: int | None = None
-    """Values from here on are class 1, lower ones class 0; `ids` is empty then."""
+    """Values from here on are as white, lower ones as black; `ids` is empty then."""
     clear: int = 0
     """Class id that lets through what was painted before, where an image has several masks."""
 
     @property
     def black(self) -> int:
         """Class id of the black of a bilevel mask: what 0 means elsewhere."""
+        if self.threshold is not None:
+            return 1 - self.white
         return dict(self.ids).get(0, 0)
+
+    def inverted(self) -> ValueMap:
+        """The classes 0 and 1 swapped, for masks that hold no others."""
+        swapped = {0: 1, 1: 0}
+        white = swapped.get(self.white, self.white)
+        if self.threshold is not None:
+            return self._replace(white=white)
+        ids = {0: 0} | dict(self.ids)  # the black of 1-bit masks, though no other holds a 0
+        pairs = ((value, swapped.get(number, number)) for value, number in sorted(ids.items()))
+        return self._replace(ids=tuple(pairs), white=white)
 
     def lut(self) -> Ids:
         """(65536,) class id of every value; values off the map are IGNORE."""
         table = np.full(1 << 16, IGNORE, np.uint8)
         if self.threshold is not None:
-            table[: self.threshold] = 0
-            table[self.threshold :] = 1
+            table[: self.threshold] = self.black
+            table[self.threshold :] = self.white
         for value, number in self.ids:
             table[value] = number
         return table

@@ -43,6 +43,8 @@ class DraftRule(NamedTuple):
     """The user's map or threshold; None: 0/255 as 0/1, other values as they are."""
     fit: str
     size: tuple[int, int] | None
+    invert: bool = False
+    """Whether the guess is turned around; `map` is already."""
 
 
 class ScanTask(NamedTuple):
@@ -207,7 +209,7 @@ def _draft(
         return None
     numbered = [found["values"] for found in facts["masks"] if found["kind"] != "bilevel"]
     values = {value for found in numbered for value in found}
-    value_map = rule.map or _guess(values)
+    value_map = rule.map or _guess(values, invert=rule.invert)
     lut = value_map.lut()
     ids = mask.paint([value_map.apply(plane, lut) for plane in sound], value_map.clear)
     ids = mask.fit(ids, *target)
@@ -233,11 +235,11 @@ def _pixels(
     return dict(sorted(pixels.items()))
 
 
-def _guess(values: set[int]) -> mask.ValueMap:
+def _guess(values: set[int], *, invert: bool) -> mask.ValueMap:
     """What the values would mean if the other masks hold nothing else."""
-    if values <= {0, 255}:
-        return mask.ValueMap(((0, 0), (255, 1)), 1)
-    return mask.ValueMap(tuple((value, value) for value in sorted(values) if value < 256), 1)  # noqa: PLR2004 - 8 bits
+    ids = {value: value for value in sorted(values) if value < 256}  # noqa: PLR2004 - 8 bits
+    found = mask.ValueMap(((0, 0), (255, 1)) if values <= {0, 255} else tuple(ids.items()), 1)
+    return found.inverted() if invert else found
 
 
 def _scan_headers(

@@ -75,11 +75,30 @@ class Reading(NamedTuple):
 
 def decide(masks: list[MaskValues], options: PixelOptions) -> Reading:
     """The one way in which all these masks are read."""
-    if options.mask_threshold is not None:
-        return _thresholded(masks, options.mask_threshold)
     if options.mask_map is not None:
         return _mapped(masks, options)
-    return _understood(masks)
+    if options.mask_threshold is not None:
+        reading = _thresholded(masks, options.mask_threshold)
+    else:
+        reading = _understood(masks)
+    return _inverted(masks, reading) if options.mask_invert else reading
+
+
+def _inverted(masks: list[MaskValues], reading: Reading) -> Reading:
+    if any(finding.level == "error" for finding in reading.findings):
+        return reading
+    if len(reading.classes) == 2:  # noqa: PLR2004 - what is swapped
+        return reading._replace(map=reading.map.inverted())
+    ids = dict(reading.map.ids)
+    first = next(mask for mask in masks if any(1 < ids.get(v, 0) < IGNORE for v in mask.values))
+    more = next(value for value in first.values if 1 < ids.get(value, 0) < IGNORE)
+    message = (
+        f"--mask-invert swaps the two classes of two-valued masks, and this one holds the value "
+        f"{more}, read as class {ids[more]}"
+    )
+    fix = "leave --mask-invert out; name the values with --mask-map VALUE=NAME,..."
+    finding = Finding("error", "mask-not-two-valued", "", first.path, message, fix)
+    return reading._replace(findings=(*reading.findings, finding))
 
 
 def _thresholded(masks: list[MaskValues], threshold: int) -> Reading:
