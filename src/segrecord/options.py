@@ -22,6 +22,7 @@ MaskChoice = Literal["first", "union"]
 MaskFit = Literal["error", "resize", "resize-any"]
 OnError = Literal["stop", "quarantine"]
 SchemaName = Literal["deeplab", "plain", "raw", "tfds"]
+MaskStored = Literal["ids", "keep"]
 MissingMask = Literal["empty", "ignore", "zeros", "omit", "error"]
 Compression = Literal["none", "gzip", "zlib"]
 NearDuplicates = Literal["group", "warn", "off"]
@@ -271,6 +272,11 @@ class RecordOptions:
         "ignore (default of the others), zeros, no key, or an error",
     )
     one_hot: bool = _option(False, "store masks as height x width x classes (schema raw)")
+    mask_values: MaskStored = _option(
+        "ids",
+        "what masks hold: class ids, or (schemas plain and raw) the 0 and 255 of black and white "
+        "masks; readers of segrecord give class ids either way",
+    )
     compression: Compression = _option("none", "compression of the shards")
     keep_metadata: bool = _option(
         False, "keep EXIF, XMP, comments and whatever else the image files hold beside pixels"
@@ -300,10 +306,29 @@ class RecordOptions:
         )
         _rules.one_of("schema", SchemaName, self.schema)
         _rules.one_of("compression", Compression, self.compression)
+        keep = self.mask_values == "keep"
         if self.missing_mask is None:
-            default = "empty" if self.schema == "plain" else "ignore"
+            default = "empty" if self.schema == "plain" or keep else "ignore"
             object.__setattr__(self, "missing_mask", default)
         _rules.one_of("missing-mask", MissingMask, self.missing_mask)
+        _rules.one_of("mask-values", MaskStored, self.mask_values)
+        _rules.require(
+            not keep or self.schema in {"plain", "raw"},
+            "mask-values keep needs the schema plain or raw: readers of the others expect class "
+            "ids",
+            self.schema,
+        )
+        _rules.require(
+            not keep or self.missing_mask != "ignore",
+            "mask-values keep has no value for missing-mask ignore: 255 is foreground there; "
+            "missing-mask must be empty, zeros, omit or error",
+            self.missing_mask,
+        )
+        _rules.require(
+            not (keep and self.one_hot),
+            "mask-values keep and one-hot exclude each other: one-hot masks hold 0 and 1",
+            "both",
+        )
         _rules.require(
             not self.one_hot or self.schema == "raw",
             "one-hot masks need the schema raw",
@@ -358,6 +383,11 @@ class Options:
     def __post_init__(self) -> None:
         if self.checks.checks == "none":
             self._check_unread()
+        _rules.require(
+            self.records.mask_values == "ids" or self.pixels.mask_map is None,
+            "mask-values keep and mask-map exclude each other: a map gives class ids",
+            "both",
+        )
 
     def _check_unread(self) -> None:
         """Refuse what needs pixels."""
@@ -367,6 +397,8 @@ class Options:
             _rules.require(value is None, f"{name.replace('_', '-')} reads pixels, {unread}", value)
         invert = self.pixels.mask_invert
         _rules.require(not invert, f"mask-invert reads pixels, {unread}", invert)
+        kept = self.records.mask_values
+        _rules.require(kept == "ids", f"mask-values keep reads pixels, {unread}", kept)
         fit, choice, schema = self.pixels.mask_fit, self.source.mask_choice, self.records.schema
         _rules.require(fit == "error", f"mask-fit resizes masks, {unread}", fit)
         _rules.require(

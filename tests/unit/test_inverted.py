@@ -67,7 +67,7 @@ def test_inverted_masks_are_told_and_the_way_out_turns_them(form, tmp_path):
     folder = source(tmp_path / "src", masks)
     (finding,) = warned(folder, **options)
     assert finding.level == "warning"
-    assert finding.message.startswith("in 4 of 4 masks")
+    assert finding.message.startswith("as in 4 of 4 masks")
     assert finding.path.endswith(("masks/0.png", "masks/0.jpg"))
     assert "pass --mask-invert" in finding.fix
     built = segrecord.build(folder, tmp_path / "out", mask_invert=True, shards=1, **options)

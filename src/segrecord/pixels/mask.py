@@ -336,6 +336,29 @@ def count_ids(ids: Ids) -> dict[int, int]:
     return {number: pixels for number, pixels in enumerate(counts) if pixels}
 
 
+def black_and_white(ids: Ids) -> Ids:
+    """Class ids 0 and 1 as 0 and 255, for --mask-values keep."""
+    white: Ids = ids * np.uint8(255)
+    return white
+
+
+def ids_of(black_white: Ids) -> Ids:
+    """Class ids 0 and 1 of a mask that was stored as 0 and 255.
+
+    Raises:
+        PixelError: it holds other values.
+    """
+    ids: Ids = (black_white > 127).view(np.uint8)  # noqa: PLR2004 - halfway
+    if not np.array_equal(black_and_white(ids), black_white):
+        raise PixelError(
+            "mask-not-kept",
+            "a mask that was stored under --mask-values keep holds 0 and 255 alone, this one "
+            "others",
+            "build the dataset anew",
+        )
+    return ids
+
+
 def encode(ids: Ids) -> bytes:
     """The stored form of a mask: single-channel 8-bit PNG of class ids."""
     return png.encode(ids)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from segrecord.errors import Finding
 from segrecord.options import Options
 from segrecord.quality.balance import class_ratio, empty_splits, no_group, spread_classes
-from segrecord.quality.coverage import foregrounds, mapped, surrounding
+from segrecord.quality.coverage import foregrounds, mapped, not_black_and_white, surrounding
 from segrecord.quality.files import extensions, handling, personal_metadata, stale_names
 from segrecord.quality.flat import part_field, values
 from segrecord.quality.listed import (
@@ -112,6 +112,10 @@ CHECKS: tuple[Check[Scanned], ...] = (
 
 MASK_CHECKS: tuple[Check[Masked], ...] = (
     Check(lambda of: mapped(of.facts, of.reading), ("mask-mapped",)),
+    Check(
+        lambda of: not_black_and_white(of.samples, of.facts, of.reading, of.options.records),
+        ("mask-not-black-white",),
+    ),
     Check(
         lambda of: foregrounds(of.samples, of.facts, of.reading),
         ("empty-mask", "small-mask", "full-mask"),

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord.errors import Finding
-from segrecord.options import IGNORE, IGNORE_NAME, PixelOptions
+from segrecord.options import IGNORE, IGNORE_NAME, PixelOptions, RecordOptions
 from segrecord.pixels.mask import MAP_SIDE, Ids, ValueMap
 from segrecord.quality.flat import Flags, Numbers, named_parts, owners, part_field
 from segrecord.quality.values import Reading
@@ -170,7 +170,7 @@ def surrounding(
         fix = "if they are inverted now leave --mask-invert out"
     _, path = next(named_parts(samples, inverted[:1], owners(facts["masks"])))
     message = (
-        f"in {len(inverted)} of {masks} masks that show something the foreground surrounds the "
+        f"as in {len(inverted)} of {masks} masks that show something, the foreground surrounds the "
         "picture and the background lies inside"
     )
     yield Finding("warning", "inverted-masks", "", path, message, fix)
@@ -202,6 +202,24 @@ def _ids(values: npt.NDArray[np.int32], bilevel: Flags, meaning: ValueMap) -> Id
 
 def _total(rows: Numbers, pixels: Numbers, samples: int) -> Numbers:
     return np.bincount(rows, pixels, samples).astype(np.int64)
+
+
+def not_black_and_white(
+    samples: pa.Table, facts: pa.Table, reading: Reading, options: RecordOptions
+) -> Iterator[Finding]:
+    """Masks that cannot be stored as 0 and 255, where --mask-values keep asks for it."""
+    told = {value for value, _ in reading.map.ids}
+    if options.mask_values != "keep" or reading.map.threshold is not None or told <= {0, 255}:
+        return
+    read = part_field(facts["masks"], "values")
+    values = pc.list_flatten(read).to_numpy()
+    other = np.flatnonzero((values != 0) & (values != 255))  # noqa: PLR2004 - black and white
+    parts = owners(read)[other[:1]]
+    for key, path in named_parts(samples, parts, owners(facts["masks"])):
+        del key
+        message = f"--mask-values keep stores 0 and 255, and this mask holds {values[other[0]]}"
+        fix = "leave --mask-values out: class ids are stored as they stand"
+        yield Finding("error", "mask-not-black-white", "", path, message, fix)
 
 
 def mapped(facts: pa.Table, reading: Reading) -> Iterator[Finding]:

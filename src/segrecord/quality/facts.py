@@ -38,7 +38,9 @@ def draft_rule(pixels: PixelOptions, records: RecordOptions) -> DraftRule | None
         return None
     named = pixels.mask_map is not None or pixels.mask_threshold is not None
     value_map = decide([], pixels).map if named else None
-    return DraftRule(value_map, pixels.mask_fit, pixels.size, invert=pixels.mask_invert)
+    return DraftRule(
+        value_map, pixels.mask_fit, pixels.size, pixels.mask_invert, records.mask_values
+    )
 
 
 def scan(

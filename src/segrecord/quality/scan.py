@@ -45,6 +45,8 @@ class DraftRule(NamedTuple):
     size: tuple[int, int] | None
     invert: bool = False
     """Whether the guess is turned around; `map` is already."""
+    stored: str = "ids"
+    """ids, or keep: 0 and 255 instead of 0 and 1."""
 
 
 class ScanTask(NamedTuple):
@@ -213,8 +215,10 @@ def _draft(
     lut = value_map.lut()
     ids = mask.paint([value_map.apply(plane, lut) for plane in sound], value_map.clear)
     ids = mask.fit(ids, *target)
+    if rule.stored == "keep" and int(ids.max()) > 1:
+        return None
     return Draft(
-        mask.encode(ids),
+        mask.encode(mask.black_and_white(ids) if rule.stored == "keep" else ids),
         tuple((value, int(lut[value])) for value in sorted(values)),
         value_map.white if len(numbered) < len(planes) else None,
         tuple(_pixels(facts["masks"], lut, value_map, ids).items()),

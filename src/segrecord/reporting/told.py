@@ -235,6 +235,8 @@ def _remarks(manifest: Manifest) -> Iterator[tuple[str, str]]:
     """Style and text of what there is to say of the whole dataset."""
     if manifest.masks.classes:
         yield "", f"mask classes: {_listed(manifest.masks.classes)}"
+    if told := manifest.mask_storage:
+        yield "", told
     if manifest.masks.missing:
         yield "", f"without a mask: {manifest.masks.missing}"
     if manifest.findings:
