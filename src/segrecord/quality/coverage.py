@@ -37,6 +37,8 @@ share of the pixels, it does not show the foreground: a border of ignore alone h
 the noise that JPEG leaves in the black 0.1 in masks of 48 x 48 pixels and less in larger ones."""
 
 _SHOWN = 8
+_SLICE = 10_000
+"""Maps that are looked at together."""
 
 
 class _Covered(NamedTuple):
@@ -182,15 +184,17 @@ _RIM = np.pad(np.zeros((MAP_SIDE - 2, MAP_SIDE - 2), bool), 1, constant_values=T
 
 def _map_shares(maps: pa.ChunkedArray) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """(P,) the share that is not 0, of the cells at the border and of those inside."""
-    shares = [(np.empty(0), np.empty(0))]
+    means = np.stack([_RIM / _RIM.sum(), ~_RIM / (~_RIM).sum()], axis=1).astype(np.float32) / 255
+    shares = np.zeros((len(maps), 2))
+    done = 0
     for chunk in maps.chunks:
-        if len(chunk):
-            bound = chunk.offset * _RIM.size
-            flat = np.frombuffer(chunk.buffers()[1], np.uint8)[bound:]
-            cells = flat[: len(chunk) * _RIM.size].reshape(-1, _RIM.size)
-            shares.append((cells[:, _RIM].mean(1) / 255, cells[:, ~_RIM].mean(1) / 255))
-    rim, inside = zip(*shares, strict=True)
-    return np.concatenate(rim), np.concatenate(inside)
+        flat = np.frombuffer(chunk.buffers()[1] or b"", np.uint8)[chunk.offset * _RIM.size :]
+        for start in range(0, len(chunk), _SLICE):
+            many = min(_SLICE, len(chunk) - start)
+            part = flat[start * _RIM.size :][: many * _RIM.size].reshape(-1, _RIM.size)
+            shares[done : done + many] = part.astype(np.float32) @ means
+            done += many
+    return shares[:, 0], shares[:, 1]
 
 
 def _ids(values: npt.NDArray[np.int32], bilevel: Flags, meaning: ValueMap) -> Ids:
