@@ -205,6 +205,7 @@ MODES = {
     ),
     "gzip": (TWO, {"compression": "gzip"}),
     "plain": (TWO, {"schema": "plain"}),
+    "kept": (BITS[:2] + TWO[2:], {"schema": "plain", "mask_values": "keep"}),
     "raw": (TWO, {"schema": "raw"}),
 }
 

@@ -96,7 +96,7 @@ def _inverted(masks: list[MaskValues], reading: Reading) -> Reading:
         f"--mask-invert swaps the two classes of two-valued masks, and this one holds the value "
         f"{more}, read as class {ids[more]}"
     )
-    fix = "leave --mask-invert out; name the values with --mask-map VALUE=NAME,..."
+    fix = "leave --mask-invert out; --mask-map VALUE=NAME,... says what each value means"
     finding = Finding("error", "mask-not-two-valued", "", first.path, message, fix)
     return reading._replace(findings=(*reading.findings, finding))
 
