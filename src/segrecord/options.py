@@ -22,6 +22,7 @@ MaskChoice = Literal["first", "union"]
 MaskFit = Literal["error", "resize", "resize-any"]
 OnError = Literal["stop", "quarantine"]
 SchemaName = Literal["deeplab", "plain", "raw", "tfds"]
+MaskStored = Literal["ids", "keep"]
 MissingMask = Literal["empty", "ignore", "zeros", "omit", "error"]
 Compression = Literal["none", "gzip", "zlib"]
 NearDuplicates = Literal["group", "warn", "off"]
@@ -109,6 +110,9 @@ class PixelOptions:
     mask_threshold: int | None = _option(
         None, "read mask values from N on as class 1 and lower ones as class 0", "N"
     )
+    mask_invert: bool = _option(
+        False, "swap background and foreground of two-valued masks: black is what is shown"
+    )
     mask_fit: MaskFit = _option(
         "error",
         "what to do with a mask of another size than its image: refuse it, resize it (nearest "
@@ -131,6 +135,13 @@ class PixelOptions:
             _rules.require(
                 self.mask_map is None, "mask-threshold and mask-map exclude each other", "both"
             )
+        _rules.flag("mask-invert", self.mask_invert)
+        _rules.require(
+            not (self.mask_invert and self.mask_map is not None),
+            "mask-invert and mask-map exclude each other: name the values in mask-map the other "
+            "way round",
+            "both",
+        )
         if self.size is not None:
             object.__setattr__(self, "size", _rules.size(self.size))
 
@@ -285,6 +296,11 @@ class RecordOptions:
         "ignore (default of the others), zeros, no key, or an error",
     )
     one_hot: bool = _option(False, "store masks as height x width x classes (schema raw)")
+    mask_values: MaskStored = _option(
+        "ids",
+        "what masks hold: class ids, or (schemas plain and raw) the 0 and 255 of black and white "
+        "masks; readers of segrecord give class ids either way",
+    )
     compression: Compression = _option("none", "compression of the shards")
     keep_metadata: bool = _option(
         False, "keep EXIF, XMP, comments and whatever else the image files hold beside pixels"
@@ -314,10 +330,29 @@ class RecordOptions:
         )
         _rules.one_of("schema", SchemaName, self.schema)
         _rules.one_of("compression", Compression, self.compression)
+        keep = self.mask_values == "keep"
         if self.missing_mask is None:
-            default = "empty" if self.schema == "plain" else "ignore"
+            default = "empty" if self.schema == "plain" or keep else "ignore"
             object.__setattr__(self, "missing_mask", default)
         _rules.one_of("missing-mask", MissingMask, self.missing_mask)
+        _rules.one_of("mask-values", MaskStored, self.mask_values)
+        _rules.require(
+            not keep or self.schema in {"plain", "raw"},
+            "mask-values keep needs the schema plain or raw: readers of the others expect class "
+            "ids",
+            self.schema,
+        )
+        _rules.require(
+            not keep or self.missing_mask != "ignore",
+            "mask-values keep has no value for missing-mask ignore: 255 is foreground there; "
+            "missing-mask must be empty, zeros, omit or error",
+            self.missing_mask,
+        )
+        _rules.require(
+            not (keep and self.one_hot),
+            "mask-values keep and one-hot exclude each other: one-hot masks hold 0 and 1",
+            "both",
+        )
         _rules.require(
             not self.one_hot or self.schema == "raw",
             "one-hot masks need the schema raw",
@@ -379,6 +414,11 @@ class Options:
                 f"split-column fixes the splits and {flag} shares them out; leave one of them out",
                 column,
             )
+        _rules.require(
+            self.records.mask_values == "ids" or self.pixels.mask_map is None,
+            "mask-values keep and mask-map exclude each other: a map gives class ids",
+            "both",
+        )
 
     def _check_unread(self) -> None:
         """Refuse what needs pixels."""
@@ -386,6 +426,10 @@ class Options:
         for name in ("mask_map", "mask_threshold", "size"):
             value = getattr(self.pixels, name)
             _rules.require(value is None, f"{name.replace('_', '-')} reads pixels, {unread}", value)
+        invert = self.pixels.mask_invert
+        _rules.require(not invert, f"mask-invert reads pixels, {unread}", invert)
+        kept = self.records.mask_values
+        _rules.require(kept == "ids", f"mask-values keep reads pixels, {unread}", kept)
         fit, choice, schema = self.pixels.mask_fit, self.source.mask_choice, self.records.schema
         _rules.require(fit == "error", f"mask-fit resizes masks, {unread}", fit)
         _rules.require(

@@ -17,7 +17,7 @@ from segrecord.pixels import png
 from segrecord.pixels.mask import ValueMap
 from segrecord.quality import checks, facts
 from segrecord.quality.kept import KeptScan
-from segrecord.quality.sizes import mask_sizes
+from segrecord.quality.sizes import mask_sizes, resized_pictures
 from segrecord.quality.values import Reading
 from segrecord.tables import FACTS, SAMPLES
 
@@ -81,16 +81,84 @@ def test_a_mask_of_another_size_is_an_error_until_resizing_is_asked_for(check):
     assert codes(found) == [("error", "size-mismatch", "a")]
     assert found[0].message == "the mask is 8x6 (height x width), its image 16x12"
     assert "--mask-fit resize" in found[0].fix
-    assert check(rows, mask_fit="resize") == []
+    (told,) = check(rows, mask_fit="resize")
+    assert (told.level, told.code, told.key) == ("info", "mask-resized", "")
+    assert "one mask is resized" in told.message
+    assert "1 of 8x6 to 16x12 (height x width)" in told.message
 
 
 def test_another_aspect_ratio_is_an_error_of_its_own_even_when_resizing(check):
-    rows = ("a", png.encode(picture(0, 16, 16)), MASK)
+    rows = [(key, png.encode(picture(at, 16, 16)), MASK) for at, key in enumerate("ab")]
     for fit in ("error", "resize"):
-        found = check(rows, mask_fit=fit)
-        assert codes(found) == [("error", "aspect-mismatch", "a")]
+        found = check(*rows, mask_fit=fit)
+        assert codes(found) == [("error", "aspect-mismatch", key) for key in "ab"]
         assert "--mask-fit resize-any" in found[0].fix
-    assert check(rows, mask_fit="resize-any") == []
+    (told,) = check(*rows, mask_fit="resize-any")
+    assert told.code == "mask-resized"
+    assert "2 masks are resized" in told.message
+    assert "2 of 8x6 to 16x16" in told.message
+
+
+def pairs(*sizes):
+    """A row of facts for each (mask size, image size)."""
+    return [
+        {
+            "height": image[0],
+            "width": image[1],
+            "stored_height": image[0],
+            "stored_width": image[1],
+            "masks": [mask({0: 1, 255: 1}, *size)],
+        }
+        for size, image in sizes
+    ]
+
+
+@pytest.mark.parametrize(
+    ("others", "odd"),
+    [
+        ([((60, 80), (60, 80))] * 4, ((60, 60), (60, 80))),
+        ([((60, 80), (32, 32)), ((90, 120), (64, 64)), ((61, 80), (48, 48))], ((60, 90), (64, 64))),
+        ([], ((60, 60), (60, 80))),  # one pair shows no habit
+        ([((60, 80), (60, 60)), ((90, 60), (50, 60))], ((60, 70), (60, 60))),  # nor do these
+    ],
+)
+def test_a_pair_that_differs_otherwise_than_most_is_named_and_never_told_to_be_squashed(
+    others, odd
+):
+    table = scanned(*pairs(*others, odd))
+    key = f"k{len(others):03d}"
+    for fit in ("error", "resize"):
+        (error,) = [f for f in mask_sizes(*table, fit) if f.key == key]
+        assert error.code == "aspect-mismatch"
+        assert "resize-any" not in error.fix
+        assert "--on-error quarantine" in error.fix
+    (warning,) = [f for f in mask_sizes(*table, "resize-any") if f.key == key]
+    assert (warning.level, warning.code) == ("warning", "mask-stretched")
+
+
+def test_pairs_that_all_differ_alike_are_no_warning_but_one_line_with_their_sizes():
+    sizes = [((60, 80), (32, 32))] * 3 + [((90, 120), (64, 64))] * 2
+    sizes += [((30 * n, 40 * n), (64, 64)) for n in range(4, 8)] + [((64, 64), (64, 64))]
+    (told,) = mask_sizes(*scanned(*pairs(*sizes)), "resize-any")
+    assert told.code == "mask-resized"
+    assert told.message == (
+        "9 masks are resized to the size of the image (nearest neighbour), as --mask-fit "
+        "resize-any asks: 3 of 60x80 to 32x32, 2 of 90x120 to 64x64, 1 of 120x160 to 64x64, "
+        "3 of 3 other sizes (height x width)"
+    )
+
+
+def test_what_size_does_to_the_pictures_is_counted():
+    options = Options.of(size="32x32").pixels
+    rows = pairs(*[((60, 80), (60, 80))] * 2, ((64, 64), (64, 64)), ((32, 32), (32, 32)))
+    (told,) = resized_pictures(scanned(*rows)[1], options)
+    assert (told.level, told.code) == ("info", "resized")
+    assert told.message == (
+        "3 pictures are resized (antialiased), with the masks (nearest neighbour), as --size asks: "
+        "2 of 60x80 to 32x32, 1 of 64x64 to 32x32 (height x width); the aspect ratio changes in "
+        "2 of them"
+    )
+    assert not list(resized_pictures(scanned(*pairs(((8, 8), (32, 32))))[1], options))
 
 
 def turned(pixels):
@@ -113,7 +181,7 @@ def test_a_mask_of_the_image_before_exif_turns_it_is_never_squashed_to_fit(check
 def test_a_mask_of_the_image_as_exif_turns_it_fits_it(check, fit):
     upright = png.encode(blob(0, 32, 16))
     found = check(("a", turned(picture(0, 8, 16)), upright), mask_fit=fit)
-    assert codes(found) == [("info", "re-encoded", "a")]
+    assert codes(found) == [("info", "mask-resized", ""), ("info", "re-encoded", "a")]
 
 
 @pytest.mark.parametrize(

@@ -309,3 +309,27 @@ def test_the_stored_form_is_a_grey_8_bit_png_of_ids():
 def test_pixels_of_each_id_are_counted_with_ignore():
     ids = np.array([[0, 0, 3, 255]], np.uint8)
     assert mask.count_ids(ids) == {0: 2, 3: 1, 255: 1}
+
+
+@pytest.mark.parametrize("side", [40, 1100])
+@pytest.mark.parametrize("photo", [False, True])
+def test_of_many_colours_the_most_frequent_are_named(side, photo):
+    pixels = np.zeros((side, side, 3), np.uint8)
+    for at in range(1, 9):
+        pixels[at::10, :, 0] = 20 * at
+    pixels[: side // 2] = (9, 200, 30)
+    if photo:
+        rows, columns = np.ogrid[: side // 2, :side]
+        pixels[side // 2 :, :, 1] = rows * 7 + columns % 3
+        pixels[side // 2 :, :, 2] = columns
+    with pytest.raises(PixelError) as caught:
+        mask.read(encoded(pixels))
+    assert "more than 6, most often (9, 200, 30), (" in caught.value.message
+
+
+def test_few_colours_are_all_named_by_their_number():
+    pixels = np.zeros((1200, 1200, 3), np.uint8)
+    pixels[:9, :9], pixels[20, 20] = (0, 0, 255), (255, 0, 0)
+    with pytest.raises(PixelError) as caught:
+        mask.read(encoded(pixels))
+    assert "holds colours ((0, 0, 0), (0, 0, 255), (255, 0, 0))," in caught.value.message

@@ -56,6 +56,8 @@ BAD = [
         {"mask_threshold": 9, "mask_map": "0=a"},
         "mask-threshold and mask-map exclude each other, got 'both'",
     ),
+    ({"mask_values": "0"}, "mask-values must be one of ids, keep, got '0'"),
+    ({"mask_invert": "yes"}, "mask-invert must be True or False, got 'yes'"),
     ({"mask_fit": "crop"}, "mask-fit must be one of error, resize, resize-any, got 'crop'"),
     ({"size": "512"}, "size must read like 512x512 (height x width), got '512'"),
     ({"size": 512}, "size must be a height and a width from 1 to 32768, got 512"),

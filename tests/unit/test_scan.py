@@ -210,6 +210,9 @@ MODES = {
     "a map turned around": (TWO[:2] + BITS[2:], {"mask_map": "255=bg,0=fg"}),
     "a map with ignore": (IDS, {"mask_map": "0=bg,1=a,2=ignore,3=b,4=a"}),
     "a threshold": (TWO[:2] + IDS[2:], {"mask_threshold": 2}),
+    "inverted": (TWO, {"mask_invert": True}),
+    "inverted 1-bit among 0/255": (BITS[:2] + TWO[2:], {"mask_invert": True}),
+    "an inverted threshold": (TWO[:2] + IDS[2:], {"mask_threshold": 2, "mask_invert": True}),
     "resized": (TWO, {"size": "16x12"}),
     "fitted": (SMALL, {"mask_fit": "resize"}),
     "fitted and resized": (SMALL, {"mask_fit": "resize", "size": "5x7"}),
@@ -219,6 +222,7 @@ MODES = {
     ),
     "gzip": (TWO, {"compression": "gzip"}),
     "plain": (TWO, {"schema": "plain"}),
+    "kept": (BITS[:2] + TWO[2:], {"schema": "plain", "mask_values": "keep"}),
     "raw": (TWO, {"schema": "raw"}),
 }
 

@@ -98,14 +98,54 @@ def test_smoothed_edges_are_an_error_that_asks_for_a_threshold():
     assert result.findings[0].fix == "pass --mask-threshold 128"
 
 
-def test_a_jpeg_mask_is_an_error_that_asks_for_a_threshold():
-    plane = np.zeros((64, 64), np.uint8)
-    plane[20:44, 17:49] = 255
-    read = mask.read(encoded(plane, "JPEG", quality=75))
+def jpeg(name, plane, quality=75):
+    """The mask, saved as JPEG, as the scan would find it."""
+    read = mask.read(encoded(plane, "JPEG", quality=quality))
     values, counts = mask.count_values(read)
-    jpeg = MaskValues("j", "j.jpg", read.kind, tuple(values), tuple(counts), mask.edge_share(read))
-    result = reading([jpeg])
+    return MaskValues(
+        name, f"{name}.jpg", read.kind, tuple(values), tuple(counts), mask.edge_share(read), "jpeg"
+    )
+
+
+def disc(side, radius, value=255, centre=0.4):
+    rows, columns = np.ogrid[:side, :side]
+    inside = (rows - centre * side) ** 2 + (columns - centre * side) ** 2 < radius**2
+    return np.where(inside, value, 0).astype(np.uint8)
+
+
+@pytest.mark.parametrize("quality", [50, 75, 90, 95, 100])
+@pytest.mark.parametrize("side", [64, 300])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_jpeg_mask_is_an_error_that_asks_for_a_threshold(quality, side, inverted):
+    planes = [disc(side, side / 5), disc(side, side / 12), np.zeros((side, side), np.uint8)]
+    planes = [255 - plane if inverted else plane for plane in planes]
+    masks = [jpeg(f"j{at}", plane, quality) for at, plane in enumerate(planes)]
+    result = reading([*masks, TWO])
+    blamed = [found.key for found in masks if not set(found.values) <= {0, 255}]
+    assert codes(result) == [("error", "mask-values", key) for key in blamed]
+    assert {finding.fix for finding in result.findings} <= {"pass --mask-threshold 128"}
+    assert blamed or quality == 100
+    right = mask.ValueMap((), 1, 128)
+    for plane in planes:
+        read = mask.read(encoded(plane, "JPEG", quality=quality))
+        assert np.array_equal(right.apply(read, right.lut()), plane // 255)
+
+
+@pytest.mark.parametrize("quality", [50, 75, 95])
+def test_a_third_class_in_jpeg_masks_is_no_case_for_the_middle_threshold(quality):
+    plane = np.maximum(disc(256, 60), disc(256, 20, 127, 0.8))
+    result = reading([jpeg("j", plane, quality)])
     assert codes(result) == [("error", "mask-values", "j")]
+    assert "get the masks as PNG" in result.findings[0].fix
+    assert "128" not in result.findings[0].fix
+
+
+def test_class_ids_out_of_jpeg_masks_are_never_taken_unasked():
+    plane = disc(64, 20, 3)
+    result = reading([jpeg("j", plane, 90), IDS])
+    assert codes(result) == [("error", "mask-values", "j")]
+    assert "JPEG" in result.findings[0].message
+    assert "mend this one" in result.findings[0].fix
 
 
 def test_a_probability_map_is_an_error_that_names_both_ways_out():

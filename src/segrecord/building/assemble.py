@@ -296,4 +296,5 @@ def layout(made_of: Ingredients) -> schemas.Layout:
         classes=bool(made_of.classes),
         keep_columns=made_of.options.source.keep_columns,
         one_hot=made_of.options.records.one_hot,
+        black_white=made_of.options.records.mask_values == "keep",
     )

@@ -19,6 +19,7 @@ from segrecord.building.command import build_command, level_of
 from segrecord.codes import problem_of
 from segrecord.errors import counted
 from segrecord.options import IGNORE, IGNORE_NAME
+from segrecord.records import schemas
 from segrecord.records.manifest import Manifest
 
 __all__ = ["Card", "card", "read_card"]
@@ -196,7 +197,18 @@ def _mask_classes(manifest: Manifest, index: pa.Table) -> list[str]:
         )
     ]
     header = ["id", "mask class", "pixels of all masks", "masks that have it"]
-    return ["## Mask classes\n", markdown.table(header, rows)]
+    return ["## Mask classes\n", markdown.table(header, rows), _mask_storage(manifest)]
+
+
+def _mask_storage(manifest: Manifest) -> str:
+    """What a reader that expects the values of the files has to know."""
+    told = manifest.mask_storage
+    if not told:
+        return ""
+    told = told[0].upper() + told[1:] + "."
+    if 255 in manifest.masks.values and not schemas.layout_of(manifest).black_white:  # noqa: PLR2004 - white
+        told += " Code that divides masks by 255 would see them nearly empty."
+    return f"{told}\n"
 
 
 def _made(manifest: Manifest, *, card: bool) -> list[str]:

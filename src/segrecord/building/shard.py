@@ -326,6 +326,8 @@ def _drafted(draft: DraftRef) -> bytes | None:
 
 
 def _stored_mask(ids: npt.NDArray[np.uint8], rules: ShardRules) -> bytes:
+    if rules.layout.black_white:
+        ids = mask.black_and_white(ids)
     if rules.layout.schema != "raw":
         return mask.encode(ids)
     if rules.layout.one_hot:

@@ -101,7 +101,8 @@ def labels(manifest: Manifest) -> dict[str, bytes]:
     """
     layout = schemas.layout_of(manifest)
     gaps = list(manifest.classes.values()) != list(range(len(manifest.classes)))
-    names = {"label": () if gaps else tuple(manifest.classes), "mask": manifest.masks.classes}
+    masks = () if layout.black_white else manifest.masks.classes
+    names = {"label": () if gaps else tuple(manifest.classes), "mask": masks}
     return {
         tfds.labels_file(key): content
         for holds in names

@@ -160,6 +160,8 @@ def _mask(key: schemas.Key, manifest: Manifest, size: _SIZE | None) -> _NODE:
         return _undecoded(None if empty else size, *[_ANY] * one_hot)
     if key.kind == "text" or empty:
         return _node("Text", {"text": {}})
+    if schemas.layout_of(manifest).black_white:  # 255 is no class id
+        return _node("Image", {"image": _pixels("1")})
     label = {"numClasses": str(len(manifest.masks.classes) or 256)}
     return _node("LabeledImage", {"image": _pixels("1") | {"label": label}})
 

@@ -164,8 +164,9 @@ def _mask_findings(
     if bad:
         keep = pc.invert(pc.is_in(samples["key"], value_set=pa.array(sorted(bad), TEXT)))
         samples, found = samples.filter(keep), found.filter(keep)
-        reading = values.decide(checks.mask_values(samples, found), options.pixels)
-        if any(finding.level == "error" for finding in reading.findings):
+        left = checks.mask_values(samples, found)
+        reading = values.decide(left, options.pixels)
+        if not left or any(finding.level == "error" for finding in reading.findings):
             return []
     return checks.check_masks(samples, found, reading, options)
 

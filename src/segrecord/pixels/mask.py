@@ -8,7 +8,7 @@ What the values mean is not decided here, file by file, but once for the dataset
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,10 @@ ASPECT_TOLERANCE = 0.01
 
 EDGE_RADIUS = 2
 """Smoothing and JPEG leave odd values within 2 pixels of both sides of an edge (measured)."""
+
+SHOWN_COLOURS = 6
+MAX_COUNTED = 1 << 18
+"""Pixels of a colour mask whose colours are counted, to name the most frequent ones."""
 
 MAP_SIDE = 16
 """Cells a side of the map of where masks lie."""
@@ -48,23 +52,35 @@ class ValueMap(NamedTuple):
     ids: tuple[tuple[int, int], ...]
     """Pairs (value, class id or IGNORE), ascending by value."""
     white: int
-    """Class id of the white of a bilevel mask."""
+    """Class id of the white of a bilevel mask; of two classes, black is the other one."""
     threshold: int | None = None
-    """Values from here on are class 1, lower ones class 0; `ids` is empty then."""
+    """Values from here on are as white, lower ones as black; `ids` is empty then."""
     clear: int = 0
     """Class id that lets through what was painted before, where an image has several masks."""
 
     @property
     def black(self) -> int:
         """Class id of the black of a bilevel mask: what 0 means elsewhere."""
+        if self.threshold is not None:
+            return 1 - self.white
         return dict(self.ids).get(0, 0)
+
+    def inverted(self) -> ValueMap:
+        """The classes 0 and 1 swapped, for masks that hold no others."""
+        swapped = {0: 1, 1: 0}
+        white = swapped.get(self.white, self.white)
+        if self.threshold is not None:
+            return self._replace(white=white)
+        ids = {0: 0} | dict(self.ids)  # the black of 1-bit masks, though no other holds a 0
+        pairs = ((value, swapped.get(number, number)) for value, number in sorted(ids.items()))
+        return self._replace(ids=tuple(pairs), white=white)
 
     def lut(self) -> Ids:
         """(65536,) class id of every value; values off the map are IGNORE."""
         table = np.full(1 << 16, IGNORE, np.uint8)
         if self.threshold is not None:
-            table[: self.threshold] = 0
-            table[self.threshold :] = 1
+            table[: self.threshold] = self.black
+            table[self.threshold :] = self.white
         for value, number in self.ids:
             table[value] = number
         return table
@@ -203,11 +219,22 @@ def _grey_of_colour(opened: Image.Image) -> Plane:
 
 
 def _colour_error(opened: Image.Image) -> PixelError:
-    found = opened.convert("RGB").getcolors(maxcolors=6)
-    some = ", ".join(str(colour) for _, colour in sorted(found or [], reverse=True))
+    rgb = opened.convert("RGB")
+    counted: Any = rgb.getcolors(maxcolors=256)
+    if counted is None:  # a photograph, perhaps: a part of its pixels is enough
+        step = int((rgb.width * rgb.height / MAX_COUNTED) ** 0.5) + 1
+        red, green, blue = np.moveaxis(np.asarray(rgb)[::step, ::step].astype(np.uint32), 2, 0)
+        found, counts = np.unique(red << 16 | green << 8 | blue, return_counts=True)
+        most = np.argsort(-counts, kind="stable")[: SHOWN_COLOURS + 1]
+        colours = np.stack([found[most] >> bits & 255 for bits in (16, 8, 0)], axis=1).tolist()
+        counted = list(zip(counts[most].tolist(), map(tuple, colours), strict=True))
+    counted.sort(key=lambda each: (-each[0], each[1]))
+    some = ", ".join(str(colour) for _, colour in counted[:SHOWN_COLOURS])
+    if len(counted) > SHOWN_COLOURS:
+        some = f"more than {SHOWN_COLOURS}, most often {some}"
     return PixelError(
         "colour-mask",
-        f"the mask holds colours ({some or 'more than 6'}), not grey levels",
+        f"the mask holds colours ({some}), not grey levels",
         "save the mask as an 8-bit grey PNG in which each value is a class id",
     )
 
@@ -337,6 +364,29 @@ def count_ids(ids: Ids) -> dict[int, int]:
     """Pixels of each class id that occurs, ignore included."""
     counts = Image.fromarray(ids).histogram()
     return {number: pixels for number, pixels in enumerate(counts) if pixels}
+
+
+def black_and_white(ids: Ids) -> Ids:
+    """Class ids 0 and 1 as 0 and 255, for --mask-values keep."""
+    white: Ids = ids * np.uint8(255)
+    return white
+
+
+def ids_of(black_white: Ids) -> Ids:
+    """Class ids 0 and 1 of a mask that was stored as 0 and 255.
+
+    Raises:
+        PixelError: it holds other values.
+    """
+    ids: Ids = (black_white > 127).view(np.uint8)  # noqa: PLR2004 - halfway
+    if not np.array_equal(black_and_white(ids), black_white):
+        raise PixelError(
+            "mask-not-kept",
+            "a mask that was stored under --mask-values keep holds 0 and 255 alone, this one "
+            "others",
+            "build the dataset anew",
+        )
+    return ids
 
 
 def encode(ids: Ids) -> bytes:

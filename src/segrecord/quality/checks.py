@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from segrecord.errors import Finding
 from segrecord.options import Options
 from segrecord.quality.balance import class_ratio, empty_splits, no_group, spread_classes
-from segrecord.quality.coverage import foregrounds, mapped
+from segrecord.quality.coverage import foregrounds, mapped, not_black_and_white, surrounding
 from segrecord.quality.files import (
     extensions,
     handling,
@@ -35,7 +35,7 @@ from segrecord.quality.listed import (
 )
 from segrecord.quality.pictures import flat_pictures, odd_sizes, strips
 from segrecord.quality.shortcuts import shortcuts
-from segrecord.quality.sizes import mask_sizes
+from segrecord.quality.sizes import mask_sizes, resized_pictures
 from segrecord.quality.values import MaskValues, Reading
 
 _Given = TypeVar("_Given")
@@ -88,9 +88,10 @@ CHECKS: tuple[Check[Scanned], ...] = (
         lambda of: mask_sizes(of.samples, of.facts, of.options.pixels.mask_fit),
         (
             *("mask-parts-size", "mask-not-turned", "mask-maybe-turned"),
-            *("aspect-mismatch", "size-mismatch"),
+            *("aspect-mismatch", "size-mismatch", "mask-stretched", "mask-resized"),
         ),
     ),
+    Check(lambda of: resized_pictures(of.facts, of.options.pixels), ("resized",)),
     Check(lambda of: handling(of.samples, of.facts), ("re-encoded", "trimmed")),
     Check(
         lambda of: transparency(of.samples, of.facts),
@@ -122,8 +123,16 @@ CHECKS: tuple[Check[Scanned], ...] = (
 MASK_CHECKS: tuple[Check[Masked], ...] = (
     Check(lambda of: mapped(of.facts, of.reading), ("mask-mapped",)),
     Check(
+        lambda of: not_black_and_white(of.samples, of.facts, of.reading, of.options.records),
+        ("mask-not-black-white",),
+    ),
+    Check(
         lambda of: foregrounds(of.samples, of.facts, of.reading),
         ("empty-mask", "small-mask", "full-mask"),
+    ),
+    Check(
+        lambda of: surrounding(of.samples, of.facts, of.reading, of.options.pixels),
+        ("inverted-masks",),
     ),
 )
 
@@ -177,10 +186,10 @@ def mask_values(samples: pa.Table, facts: pa.Table) -> list[MaskValues]:
     """What the scan found in every mask file that it could read."""
     keys = samples["key"].take(pc.list_parent_indices(samples["mask"]))
     paths = part_field(samples["mask"], "source")
-    fields = ("kind", "values", "counts", "edge_share")
+    fields = ("kind", "values", "counts", "edge_share", "format")
     found = (part_field(facts["masks"], name) for name in fields)
     return [
-        MaskValues(key, path, kind, tuple(numbers), tuple(counts), edge_share)
-        for key, path, kind, numbers, counts, edge_share in values(keys, paths, *found)
+        MaskValues(key, path, kind, tuple(numbers), tuple(counts), edge_share, form)
+        for key, path, kind, numbers, counts, edge_share, form in values(keys, paths, *found)
         if numbers is not None
     ]

@@ -37,7 +37,10 @@ def draft_rule(pixels: PixelOptions, records: RecordOptions) -> DraftRule | None
     if records.schema == "raw":
         return None
     named = pixels.mask_map is not None or pixels.mask_threshold is not None
-    return DraftRule(decide([], pixels).map if named else None, pixels.mask_fit, pixels.size)
+    value_map = decide([], pixels).map if named else None
+    return DraftRule(
+        value_map, pixels.mask_fit, pixels.size, pixels.mask_invert, records.mask_values
+    )
 
 
 def scan(

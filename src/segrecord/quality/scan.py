@@ -44,6 +44,10 @@ class DraftRule(NamedTuple):
     """The user's map or threshold; None: 0/255 as 0/1, other values as they are."""
     fit: str
     size: tuple[int, int] | None
+    invert: bool = False
+    """Whether the guess is turned around; `map` is already."""
+    stored: str = "ids"
+    """ids, or keep: 0 and 255 instead of 0 and 1."""
 
 
 class ScanTask(NamedTuple):
@@ -209,12 +213,14 @@ def _draft(
         return None
     numbered = [found["values"] for found in facts["masks"] if found["kind"] != "bilevel"]
     values = {value for found in numbered for value in found}
-    value_map = rule.map or _guess(values)
+    value_map = rule.map or _guess(values, invert=rule.invert)
     lut = value_map.lut()
     ids = mask.paint([value_map.apply(plane, lut) for plane in sound], value_map.clear)
     ids = mask.fit(ids, *target)
+    if rule.stored == "keep" and int(ids.max()) > 1:
+        return None
     return Draft(
-        mask.encode(ids),
+        mask.encode(mask.black_and_white(ids) if rule.stored == "keep" else ids),
         tuple((value, int(lut[value])) for value in sorted(values)),
         value_map.white if len(numbered) < len(planes) else None,
         tuple(_pixels(facts["masks"], lut, value_map, ids).items()),
@@ -235,11 +241,11 @@ def _pixels(
     return dict(sorted(pixels.items()))
 
 
-def _guess(values: set[int]) -> mask.ValueMap:
+def _guess(values: set[int], *, invert: bool) -> mask.ValueMap:
     """What the values would mean if the other masks hold nothing else."""
-    if values <= {0, 255}:
-        return mask.ValueMap(((0, 0), (255, 1)), 1)
-    return mask.ValueMap(tuple((value, value) for value in sorted(values) if value < 256), 1)  # noqa: PLR2004 - 8 bits
+    ids = {value: value for value in sorted(values) if value < 256}  # noqa: PLR2004 - 8 bits
+    found = mask.ValueMap(((0, 0), (255, 1)) if values <= {0, 255} else tuple(ids.items()), 1)
+    return found.inverted() if invert else found
 
 
 def _scan_headers(

@@ -1,4 +1,7 @@
-"""Masks held against the size of their image, before and after EXIF orientation turns it."""
+"""Masks held against the size of their image, before and after EXIF orientation turns it.
+
+What is resized, because an option asked for it, is counted here with its sizes.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,19 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from segrecord.errors import Finding
-from segrecord.options import MaskFit
+from segrecord.options import MaskFit, PixelOptions
 from segrecord.pixels.mask import ASPECT_TOLERANCE
 from segrecord.quality.flat import Flags, Numbers, Rows, named_parts, numbers, owners, part_field
 
 _Fit = npt.NDArray[np.int8]
 _APART, _SCALED, _EQUAL = 0, 1, 2
 """How two sizes fit: not at all, in the aspect ratio, exactly."""
+
+ALIKE = 2
+"""Pairs that differ in the same way, at least: one shows no habit."""
+
+_SHOWN = 3
+"""Changes of size that a line names."""
 
 
 class _Size(NamedTuple):
@@ -61,13 +70,33 @@ def mask_sizes(samples: pa.Table, facts: pa.Table, fit: MaskFit) -> Iterator[Fin
     oriented = single & (parts.orientation > 1)
     turned = oriented & (lying > upright)
     differing = single & ~turned
-    apart = differing & (upright == _APART) & (fit != "resize-any")
-    scaled = differing & (upright == _SCALED) & (fit == "error")
+    apart, scaled = differing & (upright == _APART), differing & (upright == _SCALED)
+    usual = _usual(parts, differing)
     yield from _parts_size(samples, parts, several)
     yield from _not_turned(samples, parts, turned)
     yield from _maybe_turned(samples, parts, oriented & (lying == upright) & (lying > _APART))
-    yield from _aspect_mismatch(samples, parts, apart)
-    yield from _size_mismatch(samples, parts, scaled)
+    if fit == "resize-any":
+        yield from _stretched(samples, parts, apart & ~usual)
+        yield from _resized(samples, parts, apart | scaled, fit)
+        return
+    yield from _aspect_mismatch(samples, parts, apart, usual)
+    if fit == "resize":
+        yield from _resized(samples, parts, scaled, fit)
+    else:
+        yield from _size_mismatch(samples, parts, scaled)
+
+
+def _usual(parts: _Parts, judged: Flags) -> Flags:
+    """(P,) whether the aspect ratio of mask and image differ as in most of the judged pairs.
+
+    Nowhere where there is no such habit; equal ratios are one, too.
+    """
+    one = (parts.mask.width * parts.image.height).astype(np.float64)
+    factors = one / np.maximum(parts.mask.height * parts.image.width, 1)
+    usual = float(np.median(factors[judged])) if judged.any() else 1.0
+    alike: Flags = judged & (np.abs(factors / usual - 1) <= ASPECT_TOLERANCE)
+    habit = max(int(judged.sum()) // 2 + 1, ALIKE)
+    return alike if int(alike.sum()) >= habit else np.zeros_like(alike)
 
 
 def _parts(facts: pa.Table) -> _Parts:
@@ -151,11 +180,87 @@ def _maybe_turned(samples: pa.Table, parts: _Parts, flags: Flags) -> Iterator[Fi
         yield Finding("warning", "mask-maybe-turned", found.key, found.path, message, fix)
 
 
-def _aspect_mismatch(samples: pa.Table, parts: _Parts, flags: Flags) -> Iterator[Finding]:
-    for found in _found(samples, parts, flags):
-        message = f"{found.differ}: the aspect ratios differ, the picture may be cropped"
-        fix = "if both show the same area pass --mask-fit resize-any, else correct the mask"
+def _aspect_mismatch(
+    samples: pa.Table, parts: _Parts, flags: Flags, usual: Flags
+) -> Iterator[Finding]:
+    for found in _found(samples, parts, flags & usual):
+        message = f"{found.differ}: the aspect ratios differ, as in most pairs"
+        fix = "if both show the same area pass --mask-fit resize-any, else correct the masks"
         yield Finding("error", "aspect-mismatch", found.key, found.path, message, fix)
+    for found in _found(samples, parts, flags & ~usual):
+        message = (
+            f"{found.differ}: the aspect ratios differ, and not as in most pairs: one of the two "
+            "may be cropped"
+        )
+        fix = "get the mask of this very picture, or pass --on-error quarantine to leave it out"
+        yield Finding("error", "aspect-mismatch", found.key, found.path, message, fix)
+
+
+def _stretched(samples: pa.Table, parts: _Parts, flags: Flags) -> Iterator[Finding]:
+    for found in _found(samples, parts, flags):
+        message = (
+            f"{found.differ}: it was resized although the aspect ratios differ, and not as in most "
+            "pairs: one of the two may be cropped"
+        )
+        fix = "look at image and mask together; with --mask-fit resize such a pair is an error"
+        yield Finding("warning", "mask-stretched", found.key, found.path, message, fix)
+
+
+def _resized(samples: pa.Table, parts: _Parts, flags: Flags, fit: MaskFit) -> Iterator[Finding]:
+    first = next(_found(samples, parts, _only_first(flags)), None)
+    if first is None:
+        return
+    changes = np.stack([*parts.mask, *parts.image], axis=1)[flags]
+    message = (
+        f"{_many(int(flags.sum()), 'mask')} resized to the size of the image (nearest neighbour), "
+        f"as --mask-fit {fit} asks: {_changes(changes)} (height x width)"
+    )
+    yield Finding("info", "mask-resized", "", first.path, message, "")
+
+
+def _only_first(flags: Flags) -> Flags:
+    only = np.zeros_like(flags)
+    only[np.flatnonzero(flags)[:1]] = True
+    return only
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}s are" if number > 1 else f"one {what} is"
+
+
+def _changes(changes: Numbers) -> str:
+    """The most frequent changes of size; (N, 4): height and width before and after."""
+    found, counts = np.unique(changes, axis=0, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    told = [
+        f"{counts[at]} of {found[at][0]}x{found[at][1]} to {found[at][2]}x{found[at][3]}"
+        for at in order[:_SHOWN]
+    ]
+    if len(order) > _SHOWN:
+        rest = int(counts[order[_SHOWN:]].sum())
+        told.append(f"{rest} of {len(order) - _SHOWN} other sizes")
+    return ", ".join(told)
+
+
+def resized_pictures(facts: pa.Table, options: PixelOptions) -> Iterator[Finding]:
+    """What --size does to the pictures."""
+    if options.size is None:
+        return
+    own = _Size(numbers(facts["height"]), numbers(facts["width"]))
+    target = _Size(*(np.full(len(facts), side, np.int64) for side in options.size))
+    fits, known = own.fits(target), own.height > 0
+    resized = known & (fits < _EQUAL)
+    if not resized.any():
+        return
+    bent = int((known & (fits == _APART)).sum())
+    changes = np.stack([*own, *target], axis=1)[resized]
+    message = (
+        f"{_many(int(resized.sum()), 'picture')} resized (antialiased), with the masks (nearest "
+        f"neighbour), as --size asks: {_changes(changes)} (height x width)"
+    )
+    if bent:
+        message += f"; the aspect ratio changes in {bent} of them"
+    yield Finding("info", "resized", "", "", message, "")
 
 
 def _size_mismatch(samples: pa.Table, parts: _Parts, flags: Flags) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from segrecord.pixels.load import load
 from segrecord.pixels.metadata import held
 from segrecord.pixels.strip import stripped
 from segrecord.reading.content import read_mask
+from segrecord.reading.meaning import value_map
 from segrecord.records import example, regular, schemas, tfrecord
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ class _Matched:
         self._index = index
         self._samples = samples
         self._rows = {key: row for row, key in enumerate(samples["key"].to_pylist())}
-        self._map = _value_map(manifest)
+        self._map = value_map(manifest)
         self._met: set[str] = set()
 
     def task(self, place: Place) -> CompareTask:
@@ -340,17 +341,3 @@ def _quarantined(path: Path) -> set[str]:
             return {row.get("key", "") for row in csv.DictReader(file)}
     except (OSError, ValueError, csv.Error):
         return set()  # then every sample left out is told of
-
-
-def _value_map(manifest: Manifest) -> mask.ValueMap | None:
-    """How mask values were read; see `segrecord.quality.values` for the white of 1-bit masks."""
-    masks = manifest.masks
-    if not masks.checked:
-        return None
-    if masks.threshold is not None:
-        return mask.ValueMap((), 1, masks.threshold)
-    white, clear = 1, 0
-    if manifest.options.get("pixels", {}).get("mask_map") is not None:
-        white = masks.values.get(1, masks.values.get(255, 0))
-        clear = mask.clear_of(masks.classes, masks.values)
-    return mask.ValueMap(tuple(sorted(masks.values.items())), white, clear=clear)

@@ -230,6 +230,12 @@ def read_mask(layout: Layout, stored: bytes, size: tuple[int, int], classes: int
     Raises:
         PixelError: the bytes are no sound mask.
     """
+    plane = _plane(layout, stored, size, classes)
+    return mask.ids_of(plane) if layout.black_white else plane
+
+
+def _plane(layout: Layout, stored: bytes, size: tuple[int, int], classes: int) -> Ids:
+    """What the mask holds (H, W), of one-hot ones the class ids."""
     if layout.schema != "raw":
         return _png_ids(stored)
     shape = (*size, classes) if layout.one_hot else size

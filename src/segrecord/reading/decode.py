@@ -16,6 +16,7 @@ import simplejpeg
 
 from segrecord.errors import PixelError, UsageError
 from segrecord.pixels import formats, image, jpeg, png, png_reader
+from segrecord.pixels.mask import ids_of
 from segrecord.reading.content import read_mask
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Codec:
             ids = read_mask(self.layout, stored, size, self.mask_classes)
         else:
             ids = _mask(stored)
+            ids = ids_of(ids) if self.layout.black_white else ids
         _require_size("mask", ids.shape, size)
         if out is None:
             return ids

@@ -23,6 +23,9 @@ INDEX = "records.arrow"
 FACTS_FILE = "facts.arrow"
 FORMAT_VERSION = 1
 
+SHOWN_VALUES = 6
+"""Mask values that a line names."""
+
 _EXTENSIONS: dict[str, str] = {"none": "", "gzip": ".gz", "zlib": ".zlib"}
 
 
@@ -125,6 +128,31 @@ class Manifest(_Part):
     files: dict[FileName, str]
     """SHA-256, in hexadecimal, of the dataset's other files by name; "" of the read-me, which
     people may edit, and of the report, which can be written anew."""
+
+    @property
+    def mask_storage(self) -> str:
+        """How the masks' values stand in the records; "" where they are those of the files."""
+        masks, records = self.masks, self.options.get("records", {})
+        if not masks.classes or masks.missing == self.samples or records.get("one_hot"):
+            return ""
+        if records.get("mask_values") == "keep":
+            return (
+                "masks are stored as 0 and 255, background and foreground; segrecord's readers "
+                "give the class ids 0 and 1"
+            )
+        if masks.threshold is not None:
+            inverted = int(bool(self.options.get("pixels", {}).get("mask_invert")))
+            told = f"values from {masks.threshold} on as {1 - inverted}, lower ones as {inverted}"
+        elif all(value == number for value, number in masks.values.items()):
+            return ""
+        else:
+            pairs = [f"{value} as {number}" for value, number in masks.values.items()]
+            told = ", ".join([*pairs[:SHOWN_VALUES], *["..."] * (len(pairs) > SHOWN_VALUES)])
+        keep = "; --mask-values keep stores 0 and 255"
+        two = masks.threshold is not None or set(masks.values) <= {0, 255}
+        mapped = self.options.get("pixels", {}).get("mask_map") is not None
+        offered = self.schema_name in {"plain", "raw"} and two and not mapped
+        return f"masks are stored as class ids: {told}{keep * offered}"
 
     def with_files(self, files: dict[str, bytes]) -> Manifest:
         """The manifest with the hashes of these further files, by name."""

@@ -84,16 +84,20 @@ class Layout:
     keep_columns: tuple[str, ...]
     one_hot: bool = False
     """Masks of schema raw are (H, W, classes); decides no key, but how a mask is read."""
+    black_white: bool = False
+    """Masks hold 0 and 255 for the class ids 0 and 1; see --mask-values."""
 
 
 def layout_of(manifest: Manifest) -> Layout:
     """The layout of the dataset with this manifest."""
+    told = manifest.options.get("records", {})
     return Layout(
         schema=manifest.schema_name,
         masks=manifest.masks.missing < manifest.samples,
         classes=bool(manifest.classes),
         keep_columns=manifest.keep_columns,
-        one_hot=bool(manifest.options.get("records", {}).get("one_hot", False)),
+        one_hot=bool(told.get("one_hot", False)),
+        black_white=told.get("mask_values", "ids") == "keep",
     )
 
 
@@ -280,7 +284,8 @@ def parse_function(layout: Layout, manifest: Manifest) -> str:
 
     It defines `parse(record)`, which gives a dict of image (H, W, 3) uint8, where the dataset has
     masks, mask (H, W, 1) uint8 (under one-hot (H, W, classes)), and where it has classes, label
-    int64; and `dataset(pattern)`, the pipeline over the shards that match a glob.
+    int64; and `dataset(pattern)`, the pipeline over the shards that match a glob. A mask is as it
+    is stored: class ids, or 0 and 255 where they were kept.
     """
     split = next(iter(manifest.splits), "train")
     compression = "" if manifest.compression == "none" else manifest.compression.upper()
@@ -347,6 +352,7 @@ def _mask_lines(layout: Layout) -> list[str]:
         f"    lambda: {decode},",
         ")",
         f"mask.set_shape([None, None, {'None' if layout.one_hot else 1}])",
+        *["# It holds 0 and 255: `mask // 255` gives class ids."] * layout.black_white,
     ]
 
 

@@ -277,6 +277,8 @@ def _remarks(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield "", f"classes: {_listed((number, name) for name, number in manifest.classes.items())}"
     if manifest.masks.classes:
         yield "", f"mask classes: {_listed(enumerate(manifest.masks.classes))}"
+    if told := manifest.mask_storage:
+        yield "", told
     if manifest.masks.missing:
         yield "", f"without a mask: {manifest.masks.missing}"
     if manifest.findings:

@@ -8,6 +8,9 @@ from segrecord.options import IGNORE
 from segrecord.records.schemas import NO_LABEL, Layout, keys
 from segrecord.tensorflow.framework import tensorflow
 
+WHITE = 255
+"""Of masks that are stored black and white: class id 1."""
+
 DEEPLAB = Layout(schema="deeplab", masks=True, classes=True, keep_columns=())
 
 
@@ -83,6 +86,10 @@ def _mask(found: dict[str, Any], image: Any, layout: Layout) -> Any:
     encoded, size = found["mask"], tf.shape(image)[:2]
 
     def decoded() -> Any:
+        plane = stored()
+        return tf.where(plane == WHITE, tf.ones_like(plane), plane) if layout.black_white else plane
+
+    def stored() -> Any:
         if layout.schema != "raw":
             return tf.io.decode_png(encoded, channels=1)
         depth = tf.cast(found["num_classes"], tf.int32) if layout.one_hot else 1

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from segrecord.reading.meaning import value_map
 from segrecord.reporting.report.choosing import foreground
 
 if TYPE_CHECKING:
@@ -166,7 +167,11 @@ def heat_maps(data: Data) -> list[Heat]:
     known = maps.is_valid().to_numpy(zero_copy_only=False) & (rows >= 0)
     if not known.any():
         return []
-    cells = _together(_bytes_of(maps.filter(pa.array(known)), CELLS * CELLS), rows[known])
+    drawn = _bytes_of(maps.filter(pa.array(known)), CELLS * CELLS)
+    meaning = value_map(data.manifest)
+    if len(data.manifest.masks.classes) == 2 and meaning and meaning.black != meaning.clear:  # noqa: PLR2004 - background and foreground
+        drawn = 255 - drawn  # of the background: the facts' map says where a mask is not 0
+    cells = _together(drawn, rows[known])
     label = data.labels[np.unique(rows[known])]
     found = [_heat("all masks", cells)]
     for name, number in largest_classes(data).items():
