@@ -137,6 +137,15 @@ SECTIONS = (
                "pass --size HxW, or another schema than raw"),
         _error("changed-since-scan", "a file holds at writing what it held at the scan",
                "SHA-256 of the file", "let the files rest and run again"),
+        _warning("unusual-encoding", "the file is written as strict decoders expect",
+                 "measured: unusual sampling factors, zeros before EOI and padding in IDAT; Pillow "
+                 "and TensorFlow read the same pixels", "nothing: it is stored losslessly as PNG"),
+        _warning("several-pictures", "a JPEG holds one picture and previews (no MPO)",
+                 "CIPA DC-007; each record holds one picture, the first",
+                 "save the others as files of their own if they are meant"),
+        _warning("orientation-ignored", "nothing but EXIF says how the picture is to be turned",
+                 "measured: Pillow goes by XMP, TensorFlow, OpenCV and browsers do not",
+                 "look at it beside its mask; if it lies wrong, save it turned"),
         _warning("wrong-extension", "the extension says what the bytes are",
                  "the signatures of the formats", "rename it; it is read by its content"),
     )),
@@ -164,8 +173,9 @@ SECTIONS = (
         _error("jpeg-data", "the strict decoder has no complaint",
                "measured: of 100 files with a zeroed sector Pillow and TensorFlow accept all, it "
                "none; no false alarm on 4,805 sound files", _COPY),
-        _error("jpeg-subsampling", "the strict decoder knows the sampling factors",
-               "TurboJPEG's list", "save it as PNG"),
+        _error("jpeg-subsampling", "the strict decoder knows the sampling factors, or the scan is "
+               "a sequential one whose codes are all sound", "TurboJPEG's list",
+               "if it is whole, save it as PNG"),
         _error("jpeg-truncated", "the file ends with EOI", "ITU-T T.81, B.2.1", _COPY),
     )),
     Section("Masks", "", (
