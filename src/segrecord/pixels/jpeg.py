@@ -220,6 +220,9 @@ def _unpadded(data: bytes, colour: str) -> tuple[str, Pixels] | None:
         strict = decode(bare + data[-2:], colour)
     except PixelError:
         return None
+    lenient = opened.pixels(opened.load(data, "jpeg"), alpha=False)
+    if colour != "CMYK" and not np.array_equal(strict.reshape(lenient.shape), lenient):
+        return None
     return f"{padding} bytes of padding before EOI", strict
 
 

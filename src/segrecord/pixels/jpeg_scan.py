@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _DHT, _DRI, _SOS = 0xC4, 0xDD, 0xDA
 _RESTART = re.compile(rb"\xff+([\xd0-\xd7])")
 _COEFFICIENTS, _LONG_RUN = 64, 15
+_MOST = 4
+"""The largest sampling factor."""
+
 _LONGEST = 16
 """Bits of a code."""
 
@@ -43,9 +46,12 @@ def sound(data: bytes, segments: Iterable[tuple[int, int, int]], frame: bytes) -
         elif code == _SOS:
             scans.append((data[start:end], data[end:-2]))
     components = {frame[at]: divmod(frame[at + 1], 16) for at in range(6, len(frame), 3)}
-    if len(scans) != 1 or bytes(components) != scans[0][0][1:-3:2]:
+    legal = all(1 <= factor <= _MOST for pair in components.values() for factor in pair)
+    if not legal or len(scans) != 1:
         return False
     header, body = scans[0]
+    if len(header) != 4 + 2 * len(components) or bytes(components) != header[1:-3:2]:
+        return False
     blocks = []
     for (across, down), chosen in zip(components.values(), header[2:-3:2], strict=True):
         pair = tables.get(chosen >> 4), tables.get(16 | chosen & 15)
@@ -88,7 +94,10 @@ def _whole(body: bytes, blocks: list[tuple[_Table, _Table]], units: int, interva
 
 
 def _interval(data: bytes, blocks: list[tuple[_Table, _Table]]) -> bool:
-    """Whether these blocks take all of these bytes, but for the bits that fill the last one."""
+    """Whether these blocks take all of these bytes, but for the ones that fill the last one up.
+
+    A last byte of zeros may be a zeroed one, which a scan of short codes does not mind: no.
+    """
     padded = np.frombuffer(data + b"\0\0\0", np.uint8).astype(np.uint32)
     windows = (padded[:-2] << 16 | padded[1:-1] << 8 | padded[2:]).tolist()
     at, end = 0, 8 * len(data)
@@ -107,4 +116,5 @@ def _interval(data: bytes, blocks: list[tuple[_Table, _Table]]) -> bool:
             place, table = place + run + 1, ac
         if place > _COEFFICIENTS:
             return False
-    return end - 8 < at <= end
+    fill = (1 << (end - at & 7)) - 1
+    return end - 8 < at <= end and bool(data[-1]) and data[-1] & fill == fill

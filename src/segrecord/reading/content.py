@@ -188,11 +188,13 @@ def _sizes(task: CheckTask, row: IndexRow, found: Read) -> Iterator[str]:
 
 def _stored_size(stored: bytes, size: tuple[int, int]) -> Iterator[str]:
     is_png = stored.startswith(png.SIGNATURE)
-    facts = png.parse(stored)[0] if is_png else jpeg.header(stored)
+    facts = png.header(stored) if is_png else jpeg.header(stored)
     if facts is None:
         yield "the image is damaged: its header has no end"
-    elif facts.orientation != 1:
-        yield f"the image is not upright: EXIF says orientation {facts.orientation}"
+        return
+    turned = png.orientation(stored) if is_png else facts.orientation
+    if turned != 1:
+        yield f"the image is not upright: EXIF says orientation {turned}"
     elif (facts.height, facts.width) != size:
         own = f"{facts.height} x {facts.width}"
         yield f"the image is {own}, the index says {size[0]} x {size[1]}"
