@@ -139,7 +139,7 @@ SECTIONS = (
                "SHA-256 of the file", "let the files rest and run again"),
         _warning("unusual-encoding", "the file is written as strict decoders expect",
                  "measured: unusual sampling factors, zeros before EOI and padding in IDAT; Pillow "
-                 "and TensorFlow read the same pixels", "nothing: it is stored losslessly as PNG"),
+                 "and TensorFlow read the same pixels", "nothing: pixels are stored losslessly"),
         _warning("several-pictures", "a JPEG holds one picture and previews (no MPO)",
                  "CIPA DC-007; each record holds one picture, the first",
                  "save the others as files of their own if they are meant"),

@@ -2,6 +2,7 @@
 
 import io
 import random
+import shutil
 import struct
 import zlib
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 import segrecord
 from drawn_jpeg import jpeg as drawn
-from make import blob, chunk, encoded, picture, put, saved, segment
+from make import blob, chunk, encoded, files, picture, put, saved, segment
 from segrecord.errors import PixelError
 from segrecord.pixels import image, jpeg, jpeg_scan, mask, png
 from segrecord.quality.scan import Row, ScanTask, scan_rows
@@ -124,13 +125,19 @@ def test_a_set_of_such_files_is_built_verified_and_told_by_file(tmp_path):
         put(tmp_path / f"in/images/{number}.png", data)
         size = image.examine(data)[0]
         put(tmp_path / f"in/masks/{number}.png", padded_png(blob(0, size.height, size.width)))
-    built = segrecord.build(tmp_path / "in", tmp_path / "out", ignore=("no-group",))
+    ignored = ("no-group",)
+    built = segrecord.build(tmp_path / "in", tmp_path / "out", ignore=ignored)
     told = [found.path for found in built.findings if found.code == "unusual-encoding"]
     assert len(told) == 2 * len(UNUSUAL)
     assert {found.level for found in built.findings if found.code == "unusual-encoding"} == {
         "warning"
     }
     assert segrecord.verify(tmp_path / "out", source=tmp_path / "in").problems == ()
+    shutil.copytree(tmp_path / "in", tmp_path / "moved")
+    segrecord.build(tmp_path / "moved", tmp_path / "again", ignore=ignored)
+    once, again = files(tmp_path / "out"), files(tmp_path / "again")
+    assert once == again
+    assert not any(str(tmp_path).encode() in data for data in once.values())
 
 
 def test_padded_mask_has_its_values_and_a_warning():

@@ -2,7 +2,8 @@
 
 Only bytes that are strictly sound and that TensorFlow reads right pass untouched: JPEG (8 bits,
 grey or three components, Huffman-coded, upright) and PNG (8 bits, no palette, upright). All else
-is re-encoded losslessly to PNG, or refused. `ImageFacts.reason` says why.
+is re-encoded losslessly to PNG, or refused. `ImageFacts.reason` says why; `ImageFacts.notes` are
+warnings of files that are used nevertheless.
 """
 
 from __future__ import annotations

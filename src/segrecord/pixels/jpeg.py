@@ -138,6 +138,7 @@ def walk_and_decode(data: bytes) -> tuple[Jpeg, Pixels | None]:
         What the markers say, and the pixels as stored: uint8, (H, W, 1) grey, (H, W, 3) RGB,
         (H, W, 4) CMYK as stored, mostly inverted; None where the decoder does
         not know the kind (another precision than 8, 2 components, hierarchical), unchecked then.
+        What the decoder refuses and is sound nevertheless is told by `Jpeg.unusual`.
 
     Raises:
         PixelError: a rule is broken; the code says which.
