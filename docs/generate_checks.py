@@ -37,14 +37,14 @@ others there is nothing sound to write;
 
 Both take several codes, separated by commas: `--ignore small-mask,class-ratio`.
 
-In the tables below, *rule* is what holds where there is no such finding (of an info: what it \
-tells). Its threshold, or the rule itself, comes from a measurement, a standard, a publication, or \
-the definition of the thing.
+In the tables below, *what happened* is what each finding of the code tells, and *rule* is what \
+holds where there is none; an info breaks no rule. The threshold, or the rule itself, comes from a \
+measurement, a standard, a publication, or the definition of the thing.
 """
 
 COLUMNS = """\
-| code | level | rule | source of the threshold | what to do |
-|---|---|---|---|---|
+| code | level | what happened | rule | source of the threshold | what to do |
+|---|---|---|---|---|---|
 """
 
 CHOICES = sorted(
@@ -76,7 +76,11 @@ def _row(code: Code) -> str:
     level = (
         f"{code.level}, can be ignored" if code.level == "error" and code.ignorable else code.level
     )
-    cells = (f"`{code.code}`", level, *map(_prose, (code.rule, code.source, code.fix)))
+    cells = (
+        f"`{code.code}`",
+        level,
+        *map(_prose, (code.problem, code.rule or "-", code.source, code.fix)),
+    )
     return "| " + " | ".join(cells) + " |\n"
 
 

@@ -37,7 +37,7 @@ def main() -> None:
             page.goto((dataset / "report.html").as_uri())
             picture(page, "report.png", height=1360)
             page.goto(address)
-            page.wait_for_function("document.querySelectorAll('.tile img').length === 60")
+            page.locator(".tile img").nth(59).wait_for()
             picture(page, "viewer.png", height=900)
 
 

@@ -3,14 +3,16 @@
     python examples/deeplabv3plus.py                          # draws the demo set into ./demo first
     python examples/deeplabv3plus.py out/lesions --out runs/lesions
 
-DATASET is a folder that `segrecord build` made, with masks and the splits train and test; or one
-that does not exist yet: the demo set is drawn into it. Prints a line an epoch, then the mean IoU on
-the test split beside two baselines, and writes the model and a picture of its predictions.
+DATASET is a folder that `segrecord build ... --split train=0.8,val=0.1,test=0.1` made, with masks
+in the splits train and test; or one that does not exist yet: the demo set is drawn into it. Prints
+a line an epoch, then the mean IoU on the test split beside two baselines, and writes the model and
+a picture of its predictions.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ import numpy as np
 import segrecord
 import segrecord.demo
 import segrecord.tensorflow
-from scoring import Scores, save_picture
+from scoring import Scores, count_mask_classes, save_picture
 
 
 def main() -> None:
@@ -30,9 +32,9 @@ def main() -> None:
     options = parse_options()
     keras.utils.set_random_seed(options.seed)
     options.dataset = found_or_drawn(options.dataset)
+    # Asked now, so that a missing split is told before the training and not after it.
+    classes = count_mask_classes(options.dataset)
     train = train_data(options)
-    # Opened now, so that a missing split is told before the training and not after it.
-    classes = len(segrecord.open(options.dataset, "test").mask_classes)
     model = deeplabv3plus(classes, steps=options.epochs * int(train.cardinality()))
     start = time.perf_counter()
     model.fit(train, epochs=options.epochs, verbose=2, shuffle=False)  # the data shuffle themselves
@@ -54,6 +56,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--limit-steps", type=int, default=-1, help="batches an epoch, for a trial")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    if options.image_size <= 0 or options.image_size % 16:
+        parser.error(f"--image-size must be a multiple of 16, got {options.image_size}")
     options.image_size = (options.image_size, options.image_size)
     return options
 
@@ -138,4 +142,7 @@ def score(model: keras.Model, classes: int, options: argparse.Namespace) -> Scor
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except segrecord.SegrecordError as error:  # no split test, for example: it says what to do
+        sys.exit(f"error: {error}")

@@ -2,14 +2,15 @@
 
     python examples/pytorch_unet.py demo/dataset --out runs/unet
 
-DATASET is a folder that `segrecord build` made, with masks and the splits train and test. After a
-kill, run the same command again: it goes on from the last checkpoint, and ends with the weights of
-a run that was never interrupted.
+DATASET is a folder that `segrecord build ... --split train=0.8,val=0.1,test=0.1` made, with masks
+in the splits train and test. After a kill, run the same command again: it goes on from the last
+checkpoint, and ends with the weights of a run that was never interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from torch import nn
 
 import segrecord
 import segrecord.torch
-from scoring import Scores, save_picture
+from scoring import Scores, count_mask_classes, save_picture
 
 
 class Block(nn.Module):
@@ -69,12 +70,12 @@ class Training:
 
     def __init__(self, options: argparse.Namespace) -> None:
         torch.manual_seed(options.seed)
+        # Asked now, so that a missing split is told before the training and not after it.
+        self.model = UNet(count_mask_classes(options.dataset))
         samples = segrecord.torch.dataset(options.dataset, "train", image_size=options.image_size)
         self.loader = segrecord.torch.loader(
             samples, options.batch_size, seed=options.seed, num_workers=options.num_workers
         )
-        # Opened now, so that a missing split is told before the training and not after it.
-        self.model = UNet(len(segrecord.open(options.dataset, "test").mask_classes))
         self.optimizer = torch.optim.Adam(self.model.parameters(), 1e-3)
         self.path = options.out / "checkpoint.pt"
 
@@ -159,7 +160,7 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     """What stands on the command line."""
     parser = argparse.ArgumentParser(description="Train a small U-Net on a segrecord dataset.")
-    parser.add_argument("dataset", type=Path, help="a folder that segrecord build made")
+    parser.add_argument("dataset", type=Path, help="made by segrecord build, with --split")
     parser.add_argument("--out", type=Path, default=Path("runs/unet"), help="for what is made")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch-size", type=int, default=16)
@@ -168,9 +169,14 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--save-every", type=int, default=10, help="steps to a checkpoint")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    if options.image_size <= 0 or options.image_size % 8:
+        parser.error(f"--image-size must be a multiple of 8, got {options.image_size}")
     options.image_size = (options.image_size, options.image_size)
     return options
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except segrecord.SegrecordError as error:  # no split test, for example: it says what to do
+        sys.exit(f"error: {error}")

@@ -1,4 +1,4 @@
-"""What both examples print and draw: mean IoU beside two baselines, predictions beside truth."""
+"""What both examples ask, print and draw: mean IoU beside two baselines, predictions and truth."""
 
 from __future__ import annotations
 
@@ -9,12 +9,30 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+import segrecord
+
 Pixels = npt.NDArray[np.uint8]
 
 IGNORE = 255
 """The mask value that no score counts."""
 
 COLOURS = [(0, 0, 0), (255, 176, 0), (100, 143, 255), (220, 38, 127), (120, 94, 240), (254, 97, 0)]
+
+
+def count_mask_classes(dataset: str | Path) -> int:
+    """The mask classes of a dataset that can be trained on.
+
+    Raises:
+        segrecord.UsageError: it has no split train or test, or one of them has no masks.
+    """
+    for split in ("train", "test"):
+        found = segrecord.open(dataset, split)
+        if not len(found.select(found.records["has_mask"])):
+            raise segrecord.UsageError(
+                f"the split {split} of {dataset} has no sample with a mask: give the build masks, "
+                "or this split a larger share"
+            )
+    return len(found.mask_classes)
 
 
 class Scores:

@@ -47,6 +47,14 @@ def path(name: str, value: object) -> str | None:
     return None if found is None else str(found)
 
 
+def paths(name: str, value: object) -> tuple[str, ...]:
+    """A path, or a sequence of paths, as a tuple of texts; None is none."""
+    parts = value if isinstance(value, list | tuple) else [] if value is None else [value]
+    found = tuple(path(name, part) for part in parts)
+    require(None not in found, f"{name} must be a path or a list of paths", value)
+    return tuple(str(one) for one in found)
+
+
 def flag(name: str, value: object) -> None:
     """Refuse what is neither True nor False: the text "no" would count as true."""
     require(isinstance(value, bool), f"{name} must be True or False", value)

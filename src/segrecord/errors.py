@@ -15,7 +15,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
+
+_KINDS = 10
+"""Kinds of errors that a message lists."""
 
 Level = Literal["error", "warning", "info"]
 
@@ -33,7 +37,29 @@ class Finding(NamedTuple):
     message: str
     """The rule and the value that broke it, without the path."""
     fix: str
-    """What to do about it: an option to pass or a thing to mend."""
+    """What to do about it: an option to pass or a thing to correct."""
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number of things, for messages: "1 shard", "2 shards", "2 classes"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def first_of_each(findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:
+    """The first finding of each level and code, and a line that tells it.
+
+    The line holds code, count, key and path, message and the way out.
+    """
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.level, finding.code), []).append(finding)
+    for first, *more in groups.values():
+        head = f"{first.code} ({1 + len(more)} findings), first" if more else first.code
+        where = first.path or first.key
+        if first.key and first.key not in where:
+            where = f"{first.key} ({first.path})"
+        parts = [head, *[where] * bool(where), first.message]
+        yield first, ": ".join(parts) + f"; {first.fix}" * bool(first.fix)
 
 
 class SegrecordError(Exception):
@@ -47,13 +73,25 @@ class UsageError(SegrecordError):
 class DataError(SegrecordError):
     """The data has errors that stop the run.
 
+    As a text it is a line of what happened, and a line for each kind of error with its count and
+    the first of them.
+
     Attributes:
-        findings: every finding of the run, errors first; empty where there are none to list.
+        summary: what happened, without the errors.
+        findings: every finding of the run; empty where there are none to list.
     """
 
-    def __init__(self, message: str, findings: tuple[Finding, ...] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, summary: str, findings: tuple[Finding, ...] = ()) -> None:
+        super().__init__(summary)
+        self.summary = summary
         self.findings = findings
+
+    def __str__(self) -> str:
+        errors = [finding for finding in self.findings if finding.level == "error"]
+        lines = [f"  {line}" for _, line in first_of_each(errors)]
+        if len(lines) > _KINDS:
+            lines[_KINDS:] = [f"  ... and {len(lines) - _KINDS} more kinds of error"]
+        return "\n".join([self.summary, *lines])
 
 
 class SourceError(DataError):

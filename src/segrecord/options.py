@@ -34,9 +34,12 @@ IGNORE_NAME = "ignore"
 """The name that maps a mask value to IGNORE in a mask map."""
 
 
-def _option(default: Any, text: str, metavar: str = "") -> Any:
-    """A field that is a flag: its default, its help and the word for its value."""
-    return field(default=default, metadata={"help": text, "metavar": metavar})
+def _option(default: Any, text: str, metavar: str = "", *, paths: bool = False) -> Any:
+    """A field that is a flag: its default, its help and the word for its value.
+
+    With `paths` the values of a flag given several times stay apart: a path may hold a comma.
+    """
+    return field(default=default, metadata={"help": text, "metavar": metavar, "paths": paths})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +164,9 @@ class CheckOptions:
         "stop", "stop before a shard is written, or leave the bad samples out and list them"
     )
     ignore: tuple[str, ...] = _option(
-        (), "findings of these codes are told as info and stop nothing; see docs/checks.md", "CODE"
+        (),
+        "findings of these codes are reported as info and stop nothing; see docs/checks.md",
+        "CODE",
     )
     error: tuple[str, ...] = _option((), "findings of these codes are errors", "CODE")
     near_duplicates: NearDuplicates = _option(
@@ -204,10 +209,18 @@ class PlanOptions:
     extend: str | None = _option(
         None, "dataset whose samples keep their split; the others join them", "DATASET"
     )
-    exclude: str | None = _option(
-        None, "marks of `segrecord view`: leave out the samples that are marked as wrong", "FILE"
+    exclude: tuple[str, ...] = _option(
+        (),
+        "marks of `segrecord view`: leave out the samples that are marked as wrong; given several "
+        "times, those that any file marks so",
+        "FILE",
+        paths=True,
     )
-    shards: int | None = _option(None, "shards in each split (default 10)", "N")
+    shards: int | None = _option(
+        None,
+        "shards of the largest split; the others have as many as their share asks for (default 10)",
+        "N",
+    )
     shard_size: int | None = _option(
         None, "approximate size of a shard, in bytes of the source files", "128MB"
     )
@@ -223,8 +236,8 @@ class PlanOptions:
                 self.folds,
             )
             _rules.require(self.split is None, "split and folds exclude each other", "both")
-        for name in ("extend", "exclude"):
-            object.__setattr__(self, name, _rules.path(name, getattr(self, name)))
+        object.__setattr__(self, "extend", _rules.path("extend", self.extend))
+        object.__setattr__(self, "exclude", _rules.paths("exclude", self.exclude))
         if self.shards is not None:
             _rules.require(
                 _rules.is_int(self.shards, 1),

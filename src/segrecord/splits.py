@@ -31,6 +31,12 @@ def fold_names(folds: int) -> tuple[str, ...]:
     return tuple(f"fold{number:0{digits}d}" for number in range(folds))
 
 
+def are_folds(names: Iterable[str]) -> bool:
+    """Whether these are the splits of a K-fold dataset: each is held out in its turn."""
+    found = set(names)
+    return len(found) > 1 and found == set(fold_names(len(found)))
+
+
 def name_rule(name: str) -> str:
     """The rule that a split's name breaks, or "": shards begin with it, and readers glob it."""
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) is None:

@@ -55,8 +55,8 @@ MASK_FACTS = pa.struct(
         pa.field("width", pa.int32()),
         pa.field("values", pa.list_(pa.int32())),  # ascending
         pa.field("counts", pa.list_(pa.int64())),  # pixels of each value
-        # Share of the pixels that are neither the lowest nor the highest value and lie within
-        # 2 pixels of both; null where there are only two values.
+        # Share of the pixels between the lowest and the highest value that lie within 2 pixels of
+        # both; null where too few values lie between for a smoothed mask (quality/values.py).
         pa.field("edge_share", pa.float32()),
         pa.field("pixels_sha256", SHA256),  # of the decoded values, as they stand in the file
         # 16 x 16 cells in C order: the share of a cell's pixels that are not 0, as 0 to 255.
@@ -90,10 +90,15 @@ FACTS = pa.schema(
         pa.field("width", pa.int32()),
         pa.field("image_handling", pa.string()),  # keep, trim or encode
         pa.field("image_reason", pa.string()),  # why it is not kept as it is; "" where it is
+        # How it says what is transparent: straight, premultiplied or unread (pixels/opened.py);
+        # "" where all is opaque by its header.
+        pa.field("image_alpha", pa.string()),
         pa.field("masks", pa.list_(MASK_FACTS)),  # one for each mask part
         pa.field("pixels_sha256", SHA256),  # of the decoded image; full checks only
         pa.field("mean", pa.list_(pa.float32())),  # a channel, 0 to 255; full checks only
         pa.field("deviation", pa.list_(pa.float32())),
+        # Pixels that are not wholly opaque; full checks only, null without alpha.
+        pa.field("transparent", pa.int64()),
         # Share of the values (of all channels) in each of 32 equal bins: little-endian uint16,
         # 65535 is all of them; full checks only.
         pa.field("histogram", pa.binary(64)),

@@ -41,7 +41,9 @@ class Samples:
             it to the device first, then `.long()`; with `one_hot` (mask classes, H, W) float32.
         key: str, no tensor.
 
-    What a transform adds or changes becomes tensors too, of its own type.
+    What a transform adds or changes becomes tensors too, of its own type. Its image must be an
+    array (H, W, 3), (H, W, 1) or (H, W), its mask (H, W), (H, W, 1) or (H, W, mask classes): the
+    channels are put first then, and (H, W) stays so. A tensor is left as it is.
     """
 
     elements: Elements
@@ -50,26 +52,48 @@ class Samples:
         return len(self.elements)
 
     def __getitem__(self, number: int) -> Element:
-        """The sample of this number; raises as `segrecord.Dataset`."""
-        return _tensors(self.elements[number])
+        """The sample of this number.
+
+        Raises:
+            UsageError: image or mask of the transform have another shape.
+            RecordError, IndexError: as of `segrecord.Dataset`.
+        """
+        return self._tensors(self.elements[number])
 
     def __getitems__(self, numbers: Iterable[int]) -> list[Element]:
         """The samples of these numbers, read in the order of the shards."""
-        return [_tensors(element) for element in self.elements.__getitems__(numbers)]
+        return [self._tensors(element) for element in self.elements.__getitems__(numbers)]
+
+    def _tensors(self, element: Element) -> Element:
+        """NumPy values as tensors with memory of their own, pixels with their channels first."""
+        channels = {"image": (3, 1), "mask": (1, len(self.elements.dataset.mask_classes))}
+        found: Element = {}
+        for name, value in element.items():
+            if isinstance(value, np.ndarray | np.number | np.bool_):
+                array = np.asarray(value)
+                if name in channels:
+                    array = _channels_first(name, array, channels[name])
+                found[name] = _torch().from_numpy(np.array(array, order="C"))
+            else:
+                found[name] = value
+        return found
 
 
-def _tensors(element: Element) -> Element:
-    return {name: _tensor(name, value) for name, value in element.items()}
+def _channels_first(name: str, array: Any, channels: tuple[int, ...]) -> Any:
+    """(H, W, channels) as (channels, H, W); (H, W) as it is.
 
-
-def _tensor(name: str, value: Any) -> Any:
-    """A NumPy value as a tensor with memory of its own, pixels with their channels first."""
-    if not isinstance(value, np.ndarray | np.number | np.bool_):
-        return value
-    array = np.asarray(value)
-    if name in ("image", "mask") and array.ndim == 3:  # noqa: PLR2004 - (H, W, channels)
-        array = np.moveaxis(array, 2, 0)
-    return _torch().from_numpy(np.array(array, order="C"))
+    Raises:
+        UsageError: it is neither: a transform may have put the channels first already.
+    """
+    if array.ndim == 2:  # noqa: PLR2004 - height and width
+        return array
+    if array.ndim == 3 and array.shape[2] in channels:  # noqa: PLR2004 - and channels
+        return np.moveaxis(array, 2, 0)
+    forms = ", ".join(f"(H, W, {number})" for number in channels if number)
+    raise UsageError(
+        f"the transform gives {name} as an array of shape {array.shape}: give {forms} or (H, W), "
+        "whose channels are then put first, or a tensor (torch.from_numpy), which is left as it is"
+    )
 
 
 def dataset(
@@ -96,7 +120,8 @@ def dataset(
             masks by the nearest neighbour.
         one_hot: masks as float32 planes; pixels to ignore are zeros.
         transform: what is done to each sample: a dict of NumPy arrays, image (H, W, 3) uint8 and
-            mask (H, W) uint8, in and out. It runs in the workers.
+            mask (H, W) uint8, in and out; see `Samples` for what else it may give. It runs in the
+            workers.
         check_crc: whether every record's CRC is checked.
         on_error: "skip": batches lack the damaged records, with a warning for each.
 

@@ -290,6 +290,68 @@ def test_what_is_marked_wrong_is_left_out_of_the_next_dataset(watch, view, datas
     expect(status(page, "No record is like that.")).to_be_visible()
 
 
+@pytest.fixture
+def noting(watch, view, dataset, tmp_path):
+    """The page of a record that is marked as wrong, the records' keys, and the file of marks."""
+    folder, marks = dataset("demo").path, tmp_path / "marks.csv"
+    first, second = (row["key"] for row in rows_of(folder)[:2])
+    marks.write_text(f"key,mark,note\n{first},wrong,\n{second},wrong,\n")
+    viewer = view(folder, marks)
+    page = watch.open(f"{viewer.address}#record={first}", allowed=viewer.origin)
+    expect_record(page, first)
+    return page, (first, second), marks
+
+
+def notes_of(marks):
+    with marks.open(newline="", encoding="utf-8") as file:
+        return {row["key"]: row["note"] for row in csv.DictReader(file)}
+
+
+def test_a_note_is_kept_while_it_is_typed_without_leaving_the_field(noting):
+    page, (first, second), marks = noting
+    note = page.get_by_role("textbox", name="Note")
+    note.press_sequentially("blurred")
+    expect(status(page, "Kept in")).to_be_visible()
+    expect(note).to_be_focused()
+    assert notes_of(marks) == {first: "blurred", second: ""}
+    note.press_sequentially(" edge")
+    expect(status(page, "Kept in")).to_have_count(0)
+    expect(status(page, "Kept in")).to_be_visible()
+    expect(note).to_have_value("blurred edge")
+    assert notes_of(marks) == {first: "blurred edge", second: ""}
+
+
+def test_a_note_is_kept_when_the_page_is_left_in_the_middle_of_a_word(noting):
+    page, (first, second), marks = noting
+    page.get_by_role("textbox", name="Note").press_sequentially("half a wo")
+    page.goto("about:blank")
+    for _ in range(50):
+        if notes_of(marks)[first]:
+            break
+        page.wait_for_timeout(100)
+    assert notes_of(marks) == {first: "half a wo", second: ""}
+
+
+def test_a_note_stays_with_its_record_when_another_is_shown_in_the_middle_of_a_word(noting):
+    page, (first, second), marks = noting
+    note = page.get_by_role("textbox", name="Note")
+    note.press_sequentially("of the first")
+    with page.expect_response("**/marks"):
+        page.evaluate("key => { location.hash = new URLSearchParams({record: key}) }", second)
+        expect_record(page, second)
+    expect(note).to_have_value("")
+    note.press_sequentially("of the second")
+    expect(status(page, "Kept in")).to_be_visible()
+    assert notes_of(marks) == {first: "of the first", second: "of the second"}
+
+
+def test_a_size_says_which_of_its_numbers_is_the_height(noting, index):
+    page, (first, _), _ = noting
+    row = next(row for row in index("demo") if row["key"] == first)
+    size = f"{row['height']} x {row['width']} pixels (height x width)"
+    expect(page.get_by_text(size)).to_be_visible()
+
+
 def test_marks_are_there_after_a_restart_can_be_filtered_and_taken_away(
     watch, view, dataset, tmp_path
 ):

@@ -29,6 +29,49 @@ def unet(dataset, out):
     return [*script, *sizes]
 
 
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory):
+    """Datasets on which no training can be scored, and what is said of each."""
+    folder = tmp_path_factory.mktemp("refused")
+    datasets.make(folder / "one", {"train": (6,)})
+    datasets.make(folder / "bare", {"train": (6,), "test": (3,)}, masks=False)
+    return {
+        folder / "one": "has no split 'test', it has train; build it with --split train=0.8,val=0",
+        folder / "bare": f"the split train of {folder / 'bare'} has no sample with a mask",
+        folder / "nowhere": "nowhere does not exist",
+    }
+
+
+def assert_refused(script, dataset, rule, *options):
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / script), str(dataset), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert rule in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+def test_the_unet_tells_before_the_training_what_the_dataset_lacks(refused, dataset, tmp_path):
+    out = ("--out", str(tmp_path / "out"))
+    for folder, rule in refused.items():
+        assert_refused("pytorch_unet.py", folder, rule, *out)
+    assert_refused("pytorch_unet.py", dataset, "no batch of 100", *out, "--batch-size", "100")
+
+
+@pytest.mark.tensorflow
+@pytest.mark.slow
+def test_the_deeplab_tells_before_the_training_what_the_dataset_lacks(refused, tmp_path):
+    pytest.importorskip("keras_hub")
+    for folder, rule in list(refused.items())[:2]:  # it draws one that does not exist
+        assert_refused("deeplabv3plus.py", folder, rule, "--out", str(tmp_path / "out"))
+
+
 @pytest.mark.torch
 @pytest.mark.slow
 def test_a_killed_unet_ends_with_the_weights_of_one_that_ran_through(dataset, tmp_path):

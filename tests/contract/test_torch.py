@@ -124,6 +124,60 @@ def test_a_transform_takes_arrays_and_what_it_gives_become_tensors_of_their_own_
     assert (found["weight"].dtype, found["weight"].item()) == (torch.float32, 0.5)
 
 
+GIVEN = {
+    "image": [(8, 7, 3), (8, 7, 1), (8, 7), (3, 9, 3)],
+    "mask": [(8, 7), (8, 7, 1), (8, 7, len(datasets.MASK_CLASSES))],
+}
+REFUSED = {
+    "image": [(3, 8, 7), (1, 8, 7), (8, 7, 4), (2, 8, 7, 3), (8,), ()],
+    "mask": [(1, 8, 7), (3, 8, 7), (8, 7, 2), (2, 8, 7, 1)],
+}
+SHAPES = [(name, shape) for name, shapes in GIVEN.items() for shape in shapes]
+
+
+@pytest.mark.parametrize(("name", "shape"), SHAPES)
+def test_channels_that_a_transform_leaves_last_come_first(folder, name, shape):
+    made = np.random.default_rng(0).random(shape, np.float32)
+    samples = segrecord.torch.dataset(folder, transform=lambda element: element | {name: made})
+    for found in (samples[0], *samples.__getitems__([0])):
+        expected = np.moveaxis(made, 2, 0) if made.ndim == 3 else made
+        assert np.array_equal(found[name].numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [(name, shape) for name, shapes in REFUSED.items() for shape in shapes]
+)
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_an_array_of_another_shape_is_refused_and_a_tensor_left_as_it_is(
+    folder, name, shape, one_hot
+):
+    made = np.zeros(shape, np.float32)
+
+    def change(element):
+        return element | {name: made}
+
+    samples = segrecord.torch.dataset(folder, transform=change, one_hot=one_hot)
+    for read in (lambda: samples[0], lambda: samples.__getitems__([0])):
+        with pytest.raises(UsageError) as caught:
+            read()
+        assert f"gives {name} as an array of shape {shape}: give (H, W, " in str(caught.value)
+        assert "or a tensor" in str(caught.value)
+    given = torch.from_numpy(made)
+    tensors = segrecord.torch.dataset(folder, transform=lambda element: element | {name: given})
+    assert tensors[0][name] is given
+
+
+def _first(element):
+    return element | {"image": element["image"].transpose(2, 0, 1)}
+
+
+def test_a_worker_tells_of_channels_that_are_first_already(folder):
+    samples = segrecord.torch.dataset(folder, image_size=(8, 16), transform=_first)
+    for workers in (0, 1):
+        with pytest.raises(UsageError, match=r"image as an array of shape \(3, 8, 16\)"):
+            next(iter(segrecord.torch.loader(samples, 2, num_workers=workers)))
+
+
 def test_a_transform_may_bring_images_to_one_size(folder):
     with pytest.raises(UsageError, match="images of one batch must be of one size"):
         segrecord.torch.loader(segrecord.torch.dataset(folder), 4)

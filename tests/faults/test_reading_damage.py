@@ -146,7 +146,7 @@ def test_a_vanished_shard_loses_its_records(folder):
 def test_a_shard_that_has_become_a_folder_loses_its_records(folder):
     (folder / NAME).unlink()
     (folder / NAME).mkdir()
-    assert_lost(folder, [0, 1, 2, 3], "cannot be read: Is a directory")
+    assert_lost(folder, [0, 1, 2, 3], "cannot be opened: it is a folder and no regular file")
 
 
 def test_a_shard_cut_while_it_is_read_loses_the_rest(folder, monkeypatch):

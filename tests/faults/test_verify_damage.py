@@ -57,7 +57,8 @@ def test_a_missing_shard(folder):
 def test_an_unreadable_shard(folder):
     (folder / SECOND).unlink()
     (folder / SECOND).mkdir()
-    assert told(folder) == [f"{SECOND}: cannot be read: Is a directory"]
+    rule = "it is a folder and no regular file; put the file itself in its place"
+    assert told(folder) == [f"{SECOND}: cannot be read: {rule}"]
 
 
 def test_an_emptied_shard(folder):
@@ -545,7 +546,7 @@ def test_a_manifest_whose_row_ranges_have_a_gap(folder):
         ({"mask_pixels": None}, "pixels a class, the index says none"),
         ({"ignore_pixels": 0}, "1 pixels to ignore, the index says 0"),
         ({"sha256": b"\0" * 32}, "the index says 0000"),
-        ({"key": "set/001"}, "1 keys occur more than once"),
+        ({"key": "set/001"}, "keys that occur more than once: 1"),
         ({"key": "other"}, "holds key 'set/000', where the index lists key 'other'"),
     ],
     ids=str,

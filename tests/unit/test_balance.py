@@ -68,7 +68,10 @@ def test_a_class_that_a_split_lacks_is_an_error_that_says_how_many_groups_it_has
     assert found[0].message == (
         "class 'b' is in no sample of split 'val': it has 9 groups for 2 splits"
     )
-    assert found[0].fix == "mend the splits, or leave them out and pass --split"
+    assert found[0].fix == (
+        "correct the splits, or leave them out and pass --split; to accept it: --ignore "
+        "split-lacks-class"
+    )
 
 
 def test_a_class_of_fewer_groups_than_splits_cannot_be_in_all_and_the_way_out_says_so():
@@ -81,10 +84,10 @@ def test_a_class_of_fewer_groups_than_splits_cannot_be_in_all_and_the_way_out_sa
     assert found[0].fix.startswith("get more groups of the class")
 
 
-def test_as_many_groups_as_splits_are_enough_to_mend_the_splits():
+def test_as_many_groups_as_splits_are_enough_to_correct_the_splits():
     (found,) = spread(*many("train", "a", 9), *many("val", "a", 5, start=9), *many("train", "b", 2))
     assert found.message.endswith("it has 2 groups for 2 splits")
-    assert found.fix.startswith("mend the splits")
+    assert found.fix.startswith("correct the splits")
 
 
 def test_fewer_than_five_groups_in_a_held_out_split_are_told_however_many_samples_they_have():

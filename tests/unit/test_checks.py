@@ -1,5 +1,8 @@
 """Facts to findings: each with the input that trips it."""
 
+import struct
+
+import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
@@ -210,6 +213,64 @@ def test_an_image_that_is_re_encoded_or_trimmed_is_told_with_its_path_and_reason
     assert codes(found) == [("info", "re-encoded", "a"), ("info", "trimmed", "b")]
     assert found[0].message == "palette: is stored losslessly as PNG"
     assert found[1].path.endswith("b-0.png")
+
+
+def transparent(pixels, rows):
+    """An RGBA PNG of these pixels (H, W, 3), so many rows of it transparent."""
+    alpha = np.full((*pixels.shape[:2], 1), 255, np.uint8)
+    alpha[:rows] = 0
+    return png.encode(np.concatenate([pixels, alpha], axis=2))
+
+
+def test_transparent_pixels_are_a_warning_and_an_info_where_they_are_few(check):
+    wide = picture(0, 200, 150)
+    files = [("a", transparent(wide, 2)), ("b", transparent(wide, 3)), ("c", transparent(wide, 0))]
+    found = check(*files, ("d", IMAGE))
+    assert codes(found) == [
+        ("info", "alpha-channel", ""),
+        ("info", "alpha-channel", "a"),
+        ("warning", "transparent-pixels", "b"),
+    ]
+    assert found[0].message.startswith("1 image has an alpha channel that is opaque everywhere")
+    assert found[1].message.startswith("300 of its pixels, 1 %, are transparent")
+    assert found[2].message == (
+        "450 of its pixels, 1.5 %, are transparent: what is read is the colours under them"
+    )
+    assert found[2].path.endswith("b-0.png")
+
+
+@pytest.mark.parametrize("level", ["basic", "none"])
+def test_checks_that_decode_no_png_say_that_alpha_is_not_read(check, level):
+    rgba = transparent(picture(0), 4)
+    found = check(("a", rgba), ("b", IMAGE), checks=level)
+    assert codes(found) == [("info", "alpha-channel", "a")]
+    assert "--checks full" in found[0].fix
+
+
+def test_a_full_scan_is_told_as_a_basic_one_would_be_where_that_was_asked_for(check):
+    rgba = transparent(picture(0), 4)
+    assert codes(check(("a", rgba))) == [("warning", "transparent-pixels", "a")]
+    assert codes(check(("a", rgba), checks="basic")) == [("info", "alpha-channel", "a")]
+
+
+def tiff(meaning):
+    """A TIFF of four channels, whose ExtraSamples (tag 338) says this of the fourth."""
+    data = bytearray(encoded(picture(0, channels=4), "TIFF"))
+    at = data.index(struct.pack("<HHI", 338, 3, 1)) + 8
+    data[at : at + 2] = struct.pack("<H", meaning)
+    return bytes(data)
+
+
+def test_a_channel_that_nobody_reads_is_a_warning_and_of_a_mask_an_error(check):
+    found = check(("a", tiff(0)))
+    assert ("warning", "unread-channel", "a") in codes(found)
+    found = check(("b", png.encode(picture(0)), tiff(0)))
+    assert ("error", "mask-alpha", "b") in codes(found)
+
+
+def test_colours_that_alpha_multiplied_are_told_as_read_divided(check):
+    (found,) = [one for one in check(("a", tiff(1))) if one.code == "transparent-pixels"]
+    assert found.message.endswith("divided by the alpha they are stored multiplied by")
 
 
 def test_a_wrong_extension_of_image_or_mask_is_a_warning_that_says_what_it_is(check, tmp_path):

@@ -59,7 +59,7 @@ def test_classes_that_the_mapping_lacks_are_listed_with_counts_and_each_sample_i
         ("error", "unknown-class", "k2"),
         ("error", "unknown-class", "k3"),
     ]
-    assert assigned.findings[0].message == "the mapping lacks 'b' (2 samples), 'c' (1 samples)"
+    assert assigned.findings[0].message == "the mapping lacks 'b' (2 samples), 'c' (1 sample)"
     assert assigned.ids == {"a": 3}
 
 

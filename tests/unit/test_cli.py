@@ -282,6 +282,10 @@ def test_a_file_that_cannot_be_written_is_one_line_that_names_it(run, source, fl
         (["demo", "--count", "0"], "0 is not in the range"),
         (["biuld", "a", "b"], "no such command 'biuld'"),
         (["show", "a"], "missing argument 'RECORD'"),
+        (
+            ["build", "a", "b", "--seed", "1", "--card", "x.toml", "--card", "y.toml"],
+            "--card takes one value and is given 2: x.toml and y.toml; leave one out",
+        ),
     ],
 )
 def test_wrong_usage_ends_in_code_2_with_rule_and_value(run, words, said):

@@ -57,8 +57,12 @@ def test_no_code_stands_twice_in_the_catalogue():
 def test_every_entry_of_the_catalogue_is_whole():
     for code, entry in CODES.items():
         assert re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", code)
-        assert all(part.strip() == part != "" for part in (entry.rule, entry.source, entry.fix))
+        texts = (entry.problem, entry.source, entry.fix)
+        assert all(part.strip() == part != "" for part in texts)
+        assert (entry.rule.strip() == entry.rule != "") == (entry.level != "info")
+        assert entry.problem != entry.rule
         assert entry.ignorable or entry.level == "error"
+        assert entry.training or entry.level != "error"
 
 
 def test_the_page_is_what_the_generator_writes():
@@ -70,11 +74,11 @@ def test_the_page_is_what_the_generator_writes():
     assert written == generator.page(), "run: make docs"
 
 
-def test_the_page_has_a_row_of_five_cells_for_every_code():
+def test_the_page_has_a_row_of_six_cells_for_every_code():
     page = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([a-z0-9-]+)` \|(.*)\|$", page, re.MULTILINE)
     assert [code for code, _ in rows] == list(CODES)
-    assert {len(re.split(r"(?<!\\)\|", cells)) for _, cells in rows} == {4}
+    assert {len(re.split(r"(?<!\\)\|", cells)) for _, cells in rows} == {5}
 
 
 def test_the_collector_sees_every_way_in_which_a_finding_is_made():

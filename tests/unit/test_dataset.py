@@ -86,7 +86,9 @@ def test_a_split_is_a_part(folder):
     assert len(val) == 5
     assert_is(val[0], 7)
     assert [found.key for found in val] == [datasets.sample(n).key for n in range(7, 12)]
-    with pytest.raises(UsageError, match="has no split 'test', it has train, val"):
+    with pytest.raises(
+        UsageError, match="has no split 'test', it has train, val; build it with --split train=0"
+    ):
         segrecord.open(folder, split="test")
 
 

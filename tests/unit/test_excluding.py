@@ -27,6 +27,34 @@ def test_what_is_marked_as_wrong_is_left_out_and_listed(tmp_path):
     assert segrecord.verify(tmp_path / "out", source=root).problems == ()
 
 
+def test_marks_of_several_files_accumulate_and_one_wrong_is_enough(tmp_path):
+    root = source(tmp_path / "src", 6)
+    texts = {
+        "one.csv": "key,mark,note\na/images/0,wrong,blurred\na/images/2,good,sharp\n",
+        "two.csv": "key,mark,note\na/images/0,good,\na/images/2,wrong,twice\nx,wrong,\n",
+    }
+    paths = [marks(tmp_path / name, text) for name, text in texts.items()]
+    for order in (paths, paths[::-1]):
+        found = segrecord.scan(root, exclude=order)
+        told = {f.key: f.message for f in found.findings if f.code == "excluded"}
+        assert told == {
+            "a/images/0": "left out: it is marked as wrong: blurred (but as good in two.csv)",
+            "a/images/2": "left out: it is marked as wrong: twice (but as good in one.csv)",
+        }
+        (unknown,) = [f for f in found.findings if f.code == "exclude-unknown"]
+        assert unknown.path == str(paths[1])
+        assert unknown.message == "1 key that is marked as wrong is not in this source: x"
+        assert len(found.samples) == 4
+
+
+def test_the_same_note_in_two_files_is_told_once(tmp_path):
+    root = source(tmp_path / "src", 4)
+    text = "key,mark,note\na/images/0,wrong,blurred\n"
+    paths = [marks(tmp_path / name, text) for name in ("one.csv", "two.csv")]
+    (found,) = [f for f in segrecord.scan(root, exclude=paths).findings if f.code == "excluded"]
+    assert found.message == "left out: it is marked as wrong: blurred"
+
+
 def test_marks_of_other_samples_are_told(tmp_path):
     root = source(tmp_path / "src", 4)
     path = marks(tmp_path / "marks.csv", "key,mark,note\nelsewhere,wrong,\n")

@@ -190,6 +190,97 @@ def test_transparent_grey_level_of_few_bits_becomes_alpha(depth):
     assert np.array_equal(stored[:, :, 1] == 0, stored[:, :, 0] == level)
 
 
+CLEAR = np.asarray(photo("RGBA"))[:, :, 3] % 4 * 85  # 0, 85, 170 and, opaque, 255
+
+
+def with_alpha(mode: str) -> Image.Image:
+    picture = photo(mode[:-1])
+    picture.putalpha(Image.fromarray(CLEAR))
+    return picture
+
+
+def extra_samples(data: bytes, meaning: int) -> bytes:
+    """A little-endian TIFF whose ExtraSamples (tag 338) says this."""
+    changed = bytearray(data)
+    at = changed.index(struct.pack("<HHI", 338, 3, 1))
+    changed[at + 8 : at + 10] = struct.pack("<H", meaning)
+    return bytes(changed)
+
+
+def masked_bmp() -> bytes:
+    """A 32-bit BMP whose header names the bits of alpha (BITMAPV4HEADER)."""
+    pixels = np.asarray(with_alpha("RGBA"))[::-1, :, [2, 1, 0, 3]].tobytes()
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + bytes(52)
+    info = struct.pack("<IiiHHIIiiII", 108, WIDTH, HEIGHT, 1, 32, 3, len(pixels), 0, 0, 0, 0)
+    start = 14 + len(info) + len(masks)
+    head = struct.pack("<2sIHHI", b"BM", start + len(pixels), 0, 0, start)
+    return head + info + masks + pixels
+
+
+GREY, COLOUR = np.asarray(photo("L")), np.asarray(photo())
+INDICES = np.asarray(photo("P"))
+CLEAR_ALPHA = int((CLEAR != 255).sum())
+ALPHA = {
+    "png grey alpha": (save(with_alpha("LA"), "PNG"), "straight", CLEAR_ALPHA),
+    "png rgba": (save(with_alpha("RGBA"), "PNG"), "straight", CLEAR_ALPHA),
+    "png opaque": (save(photo().convert("RGBA"), "PNG"), "straight", 0),
+    "png turned": (save(with_alpha("RGBA"), "PNG", exif=exif("<", 6)), "straight", CLEAR_ALPHA),
+    "png grey level": (
+        with_chunk(save(photo("L"), "PNG"), b"tRNS", bytes([0, GREY[0, 0]])),
+        "straight",
+        int((GREY[0, 0] == GREY).sum()),
+    ),
+    "png colour key": (
+        SOUND["png colour key"],
+        "straight",
+        int((COLOUR[0, 0] == COLOUR).all(axis=2).sum()),
+    ),
+    "png palette": (
+        save(photo("P"), "PNG", transparency=bytes([255] * int(INDICES[0, 0]) + [0])),
+        "straight",
+        int((INDICES[0, 0] == INDICES).sum()),
+    ),
+    "gif": (save(photo("P"), "GIF", transparency=int(INDICES[0, 0])), "straight", None),
+    "webp": (save(with_alpha("RGBA"), "WEBP", lossless=True), "straight", CLEAR_ALPHA),
+    "bmp": (masked_bmp(), "straight", CLEAR_ALPHA),
+    "tiff": (save(with_alpha("RGBA"), "TIFF"), "straight", CLEAR_ALPHA),
+    "tiff grey": (save(with_alpha("LA"), "TIFF"), "straight", CLEAR_ALPHA),
+    "tiff multiplied": (
+        extra_samples(save(with_alpha("RGBA"), "TIFF"), 1),
+        "premultiplied",
+        CLEAR_ALPHA,
+    ),
+    "tiff grey multiplied": (
+        extra_samples(save(with_alpha("LA"), "TIFF"), 1),
+        "premultiplied",
+        CLEAR_ALPHA,
+    ),
+    "tiff of four channels": (extra_samples(save(with_alpha("RGBA"), "TIFF"), 0), "unread", None),
+    "tiff of two channels": (extra_samples(save(with_alpha("LA"), "TIFF"), 0), "unread", None),
+    "bmp of four bytes": (save(with_alpha("RGBA"), "BMP"), "unread", None),
+    "bmp of three bytes and 255": (save(photo().convert("RGBA"), "BMP"), "", None),
+    "tiff rgb": (SOUND["tiff"], "", None),
+    "png rgb": (SOUND["png rgb"], "", None),
+    "jpeg": (SOUND["jpeg rgb"], "", None),
+}
+
+
+@pytest.mark.parametrize("name", ALPHA)
+def test_alpha_is_known_of_every_kind_and_its_transparent_pixels_are_counted(name):
+    data, alpha, clear = ALPHA[name]
+    facts, pixels = image.examine(data, decoded=True)
+    if name == "gif":  # its palette is made anew when it is saved
+        shown = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
+        clear = int((shown[:, :, 3] != 255).sum())
+        assert clear
+    assert (facts.alpha, facts.transparent) == (alpha, clear)
+    assert np.array_equal(pixels, image.decode(data))
+    assert pixels.flags.c_contiguous
+    if facts.handling == "keep":
+        assert image.examine_header(data).alpha == alpha
+        assert image.examine(data)[0].transparent is None  # nothing was decoded
+
+
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("value", range(1, 9))
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -438,10 +529,10 @@ def test_extension_is_compared_with_the_content(path, form, agrees):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("name", [*SOUND, *(f"alpha: {name}" for name in ALPHA)])
 def test_tensorflow_reads_what_is_stored_as_decode_does(name):
     tf = pytest.importorskip("tensorflow")
-    data = SOUND[name]
+    data = SOUND[name] if name in SOUND else ALPHA[name.removeprefix("alpha: ")][0]
     stored, form, height, width = image.store(data, image.examine(data)[0])
     read = (
         tf.io.decode_jpeg(stored, channels=3, dct_method="INTEGER_ACCURATE")

@@ -1,11 +1,13 @@
 """The statement whether a dataset's classes are well mixed over its shards."""
 
 import math
+import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from segrecord.reading.mixing import mixing_of, residuals, shuffle_limit
+from segrecord.reading.mixing import mixing_of, residuals, tail
 
 
 def table_of(labels, shards):
@@ -27,9 +29,29 @@ def test_residuals_are_those_reckoned_by_hand():
     assert math.isclose(found[1, 1], (60 - 55.8) / math.sqrt(55.8 * 0.1 * 0.38))
 
 
-def test_the_limit_is_the_normal_quantile_shared_by_the_cells():
-    assert round(shuffle_limit(1), 2) == 2.58
-    assert round(shuffle_limit(100), 2) == 3.89
+def exact_tail(table, row, column):
+    """By whole numbers: the share of all ways to fill the shard that are as far to this side."""
+    total, size = int(table.sum()), int(table[:, column].sum())
+    of_class, found = int(table[row].sum()), int(table[row, column])
+    least = max(0, size - total + of_class)
+    more = found * total >= of_class * size
+    counts = range(found, min(of_class, size) + 1) if more else range(least, found + 1)
+    ways = sum(math.comb(of_class, k) * math.comb(total - of_class, size - k) for k in counts)
+    return Fraction(ways, math.comb(total, size))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_tail_is_that_of_the_hypergeometric_distribution(seed):
+    rng = np.random.default_rng(seed)
+    table = rng.integers(0, (3, 30, 300)[seed % 3], (3, 4)) + np.eye(3, 4, dtype=int)
+    for row, column in np.ndindex(table.shape):
+        expected = float(exact_tail(table, row, column))
+        assert math.isclose(tail(table, row, column), expected, rel_tol=1e-9)
+
+
+def test_the_tail_of_what_no_shuffle_does_is_no_error():
+    assert tail(np.array([[10**6, 0], [0, 10**6]]), 0, 0) == 1e-300
+    assert 0.49 < tail(np.full((2, 2), 10**7), 0, 0) < 0.51
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -38,20 +60,48 @@ def test_a_random_shuffle_is_called_well_mixed(seed):
     np.random.default_rng(seed).shuffle(labels)
     mixing = mixing_of(table_of(labels, 10))
     assert mixing.mixed is True
-    assert mixing.residual < mixing.limit
+    assert mixing.p >= 0.0001
     assert mixing.sentence == (
         f"classes are well mixed over shards: largest residual {mixing.residual:.1f}, "
-        f"a random shuffle stays below {mixing.limit:.1f}"
+        f"as random shuffles have it (p {mixing.p:.2g})"
     )
 
 
-def test_false_alarms_on_random_shuffles_are_as_rare_as_stated():
-    labels = np.repeat(["a", "b", "c"], [600, 200, 200])
+@pytest.mark.parametrize("counts", [(600, 200, 200), (5000, 55, 52)])
+def test_false_alarms_on_random_shuffles_are_as_rare_as_stated(counts):
     rng = np.random.default_rng(7)
-    alarms = sum(
-        mixing_of(table_of(rng.permutation(labels), 10)).mixed is False for _ in range(200)
+    alarms = 0
+    for _ in range(4000):
+        left, shards = np.array(counts), {}
+        for number in range(9, -1, -1):
+            dealt = rng.multivariate_hypergeometric(left, left.sum() // (number + 1))
+            left = left - dealt
+            shards[str(number)] = dict(zip("abc", dealt.tolist(), strict=True))
+        alarms += mixing_of(shards).mixed is False
+    assert alarms <= 2  # of 4000, 1 in 10,000 are 0.4; the normal distribution calls 5
+
+
+def test_a_shuffle_that_is_a_little_uneven_is_no_alarm_and_no_two_figures_are_equal():
+    counts = {"a": {"x": 70, "y": 30}, **{name: {"x": 50, "y": 50} for name in "bcdefghij"}}
+    mixing = mixing_of(counts)
+    assert 0.0001 < mixing.p < 0.01  # which was called NOT well mixed
+    assert mixing.mixed is True
+    assert re.fullmatch(
+        r"classes are well mixed over shards: largest residual 3\.8, as random shuffles have it "
+        r"\(p 0\.00\d+\)",
+        mixing.sentence,
     )
-    assert alarms <= 6  # 1 % are 2
+
+
+@pytest.mark.parametrize("more", range(30))
+def test_a_p_beside_the_limit_is_told_apart_from_it(more):
+    counts = {name: {"x": 5000, "y": 5000} for name in "abcdefghij"}
+    counts["a"] = {"x": 5200 + more, "y": 4800 - more}
+    mixing = mixing_of(counts)
+    said = float(re.search(r"\(p (\S+)\)", mixing.sentence)[1])
+    assert math.isclose(said, mixing.p, rel_tol=0.1)
+    assert (said < 0.0001) == (mixing.p < 0.0001)
+    assert ("NOT" in mixing.sentence) == (mixing.mixed is False) == (mixing.p < 0.0001)
 
 
 def test_sorted_classes_are_called_not_mixed_and_the_cell_is_named():
@@ -60,6 +110,7 @@ def test_sorted_classes_are_called_not_mixed_and_the_cell_is_named():
     assert mixing.mixed is False
     assert mixing.residual > 10
     assert mixing.sentence.startswith("classes are NOT well mixed over shards: largest residual")
+    assert "as fewer than 1 in 10,000 random shuffles have it (p " in mixing.sentence
     assert f"({mixing.class_name!r} in {mixing.shard})" in mixing.sentence
 
 

@@ -163,6 +163,19 @@ def test_likeness_is_pearson_s_correlation():
     assert found.same.tolist() == [False] * 3 + [True] * 3
 
 
+def test_the_pictures_of_a_set_that_are_alike_raise_the_limit():
+    apart = np.random.default_rng(0).integers(0, 256, (8, 32, 32), dtype=np.uint8)
+    assert perceptual.same_from(apart) == 980_000
+    alike = (np.arange(1024).reshape(32, 32) // 8 + apart // 8).astype(np.uint8)
+    first, second = np.triu_indices(8, 1)
+    usual = np.median(perceptual.likeness(alike[first], alike[second]).correlation)
+    assert usual > 0.9
+    limit = perceptual.same_from(alike)
+    assert 0 <= limit / 1e6 - (1 - (1 - usual) / 16) < 2e-6
+    assert perceptual.same_from(alike[:7]) == 980_000  # too few to tell
+    assert perceptual.same_from(np.repeat(alike[:1], 8, axis=0)) == 1_000_000
+
+
 def test_a_negative_is_not_alike_and_a_constant_one_correlates_with_nothing():
     thumb = field(2, 32)
     others = np.stack([255 - thumb, np.full_like(thumb, 7)])

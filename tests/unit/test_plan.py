@@ -81,6 +81,33 @@ def test_there_are_never_more_shards_than_records():
     assert lengths(planned(3, shards=10)) == [1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("records", "options", "shards"),
+    [
+        ({"train": 80, "val": 10, "test": 10}, {}, {"train": 10, "val": 1, "test": 1}),
+        ({"train": 80, "val": 12, "test": 28}, {}, {"train": 10, "val": 2, "test": 4}),
+        ({"train": 20, "val": 7, "test": 1}, {}, {"train": 10, "val": 4, "test": 1}),
+        ({"train": 4, "val": 3}, {}, {"train": 4, "val": 3}),
+        ({"train": 60, "val": 30}, {"shards": 4}, {"train": 4, "val": 2}),
+        ({"train": 60, "val": 30}, {"shards": 1}, {"train": 1, "val": 1}),
+        ({"train": 10, "val": 90}, {}, {"train": 1, "val": 10}),
+    ],
+)
+def test_the_largest_split_has_ten_shards_and_the_others_their_share(records, options, shards):
+    names = [name for name, count in records.items() for _ in range(count)]
+    table = planned(len(names), splits=names, **options)
+    found = {}
+    for split, shard in zip(table["split"], table["shard"], strict=True):
+        found.setdefault(split, set()).add(shard)
+    assert found == {name: set(range(count)) for name, count in shards.items()}
+
+
+def test_folds_have_equally_many_shards():
+    table = planned(43, folds=4, shards=5)
+    pairs = set(zip(table["split"], table["shard"], strict=True))
+    assert Counter(split for split, _ in pairs) == {f"fold{number}": 5 for number in range(4)}
+
+
 def test_shards_by_bytes_are_equal_to_within_one_record():
     sizes = [100 + 37 * number % 90 for number in range(40)]
     table = planned(40, sizes=sizes, shard_size=1000)

@@ -186,7 +186,7 @@ def test_the_person_who_builds_reads_the_names():
     assert disclosure.recognised([], disguised.crosswalk) == ()
 
 
-def test_the_dataset_s_lists_tell_code_and_rule_alone_in_the_order_of_the_pseudonyms():
+def test_the_dataset_s_lists_tell_code_and_problem_alone_in_the_order_of_the_pseudonyms():
     code = next(iter(CODES))
     findings = [
         Finding("warning", code, "b", "/in/smith.png", "smith", "ask smith"),
@@ -194,9 +194,9 @@ def test_the_dataset_s_lists_tell_code_and_rule_alone_in_the_order_of_the_pseudo
         Finding("info", code, "", "", "smith and jones", ""),
     ]
     assert disclosure.told(findings) == (
-        Finding("info", code, "", "", CODES[code].rule, ""),
+        Finding("info", code, "", "", CODES[code].problem, ""),
         Finding("error", "unknown-code", "a", "", "unknown-code", ""),
-        Finding("warning", code, "b", "", CODES[code].rule, ""),
+        Finding("warning", code, "b", "", CODES[code].problem, ""),
     )
 
 

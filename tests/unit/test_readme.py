@@ -1,6 +1,7 @@
 """The README does what it says: its commands and programs are run on drawn data of its names."""
 
 import csv
+import json
 import os
 import re
 import shlex
@@ -137,6 +138,14 @@ def test_every_segrecord_command_of_the_readme_works(ran):
     assert len(ran) > 8
     for line, code, output in ran:
         assert code == 0, f"{line}\n{output}"
+
+
+def test_the_first_build_of_the_readme_has_what_the_examples_train_and_test_on(place, ran):
+    line, code, output = ran[0]
+    assert line.startswith("segrecord build lesions out/lesions ")
+    assert code == 0, output
+    splits = json.loads((place / "out/lesions/dataset.json").read_bytes())["splits"]
+    assert {"train", "val", "test"} == set(splits)
 
 
 def test_every_other_command_is_a_make_target_an_example_or_installs_this_checkout():

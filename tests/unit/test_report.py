@@ -15,7 +15,7 @@ import segrecord
 from segrecord.errors import OutputError, RecordError
 from segrecord.pixels import png
 from segrecord.reporting import report
-from segrecord.reporting.report import findings, thumbnails
+from segrecord.reporting.report import thumbnails
 
 VOID = {"meta", "link", "img", "input", "br"}
 EVIL = ("<script>alert(1)</script>", "a\"b'c & d", "\u202egnp.evil", "日本語 ñ 😀", "k" * 300)
@@ -83,7 +83,7 @@ def add_findings(folder, *rows):
 def test_every_kind_of_dataset_has_a_report(tmp_path, options):
     content = report.make(datasets.make(tmp_path / "set", **options))
     page = Page(content)
-    assert page.closed["h1"] == ["Ready to train"]
+    assert re.fullmatch(r"Ready to train, but look at \d+ things?", page.closed["h1"][0])
     assert pictures(content) >= 1
     wanted = ["built", "findings", "pictures", "pairs", "classes", "measures", "not-checked"]
     assert [tag["id"] for tag in page.all("section") if tag["id"] != "verdict"] == wanted
@@ -173,29 +173,34 @@ def test_a_page_with_pictures_says_so(tmp_path):
     assert "No pictures." not in text
 
 
-def test_errors_are_to_be_fixed_first_and_warnings_are_to_be_looked_at(tmp_path, inline):
+def test_what_a_chosen_quarantine_left_out_is_named_and_is_nothing_to_fix(tmp_path, inline):
     source = make.source(tmp_path / "source", 8)
     make.put(source / "a" / "images" / "0.png", b"no picture")
     make.put(source / "b" / "images" / "1.png", b"")
     built = segrecord.build(source, tmp_path / "set", on_error="quarantine")
     page = Page(report.make(built.path))
-    assert page.closed["h1"] == ["2 things to fix first"]
+    (first,) = page.closed["h1"]
+    assert first.startswith("Ready to train, but look at ")
     assert "6 samples written, 2 left out." in page.text
+    assert "2 of 8 samples left out" in page.text
+    assert "fix first" not in page.text.lower()
+    assert "Left out" in page.closed["h2"]
     links = [tag["href"] for tag in page.all("a") if "error-" in tag["href"]]
     assert links == ["#error-empty-file", "#error-not-an-image"]
     assert page.all("details", id="error-empty-file")
-    assert "the file holds bytes" in page.text  # the rule
+    assert "empty-file (1): the file is empty" in " ".join(page.text.split())  # what happened
+    assert "the file holds bytes" in page.text  # the rule, further down
     for found in built.findings:
         assert found.message in page.text
         assert found.fix in page.text
 
 
-def test_a_warning_alone_lets_one_train(tmp_path):
+def test_a_warning_is_named_beside_the_verdict(tmp_path):
     folder = datasets.make(tmp_path / "set")
     add_findings(folder, ("warning", "dark-image", "set/000", "000.png", "it is dark", "look"))
     page = Page(report.make(folder))
-    assert page.closed["h1"] == ["Ready to train"]
-    assert "1 thing to look at" in page.text
+    assert page.closed["h1"] == ["Ready to train, but look at 3 things"]
+    assert "dark-image (1): the picture is nearly black" in " ".join(page.text.split())
     assert "Suspicious samples" in page.text
 
 
@@ -288,7 +293,7 @@ def test_a_code_that_the_catalogue_lacks_is_shown_all_the_same(tmp_path):
     folder = datasets.make(tmp_path / "set")
     add_findings(folder, ("warning", "of-tomorrow", "", "", "something", "do something"))
     page = Page(report.make(folder))
-    assert "of-tomorrow: 1 finding" in page.text
+    assert "of-tomorrow (1)" in page.text
     assert "do something" in page.text
 
 
@@ -376,15 +381,6 @@ def test_write_puts_it_beside_the_shards_whole_or_not_at_all(tmp_path, monkeypat
     with pytest.raises(OutputError, match="cannot be written"):
         report.write(folder)
     assert {found.name for found in folder.iterdir()} == before
-
-
-def test_the_verdict_names_splits_whose_classes_are_not_mixed():
-    outcome = findings.Outcome(10, 0, checked=True, damage=0, unmixed=("train",))
-    found = findings.verdict(findings.Findings(()), outcome)
-    assert found.state == "ready"
-    assert [item.text for item in found.look] == [
-        "the classes of train are not mixed over its shards"
-    ]
 
 
 def test_noise_does_not_make_the_page_larger_than_promised(tmp_path, inline):

@@ -116,6 +116,23 @@ def test_a_file_with_a_problem_is_read_again_so_that_its_path_is_the_present_one
     assert found["problems"].to_pylist()[0][0]["path"] == str(tmp_path / "new" / "k.png")
 
 
+def test_the_edges_of_masks_are_looked_at_only_where_many_values_lie_between(
+    samples, tmp_path, monkeypatch
+):
+    asked = []
+    edge_share = scanning_rows.mask.edge_share
+    monkeypatch.setattr(
+        scanning_rows.mask, "edge_share", lambda plane: asked.append(plane) or edge_share(plane)
+    )
+    few = np.arange(48, dtype=np.uint8).reshape(8, 6) // 3  # 16 class ids
+    many = np.arange(48, dtype=np.uint8).reshape(8, 6) * np.uint8(5)
+    put(tmp_path / "1-mask.png", png.encode(few))
+    put(tmp_path / "3-mask.png", png.encode(many))
+    found = scan(samples, tmp_path / "scan", "basic")["masks"].to_pylist()
+    assert [plane.values.tolist() for plane in asked] == [many.tolist()]
+    assert [masks[0]["edge_share"] is None for masks in found] == [True, True, True, False, True]
+
+
 def test_several_problems_of_one_sample_are_all_told(tmp_path):
     table = samples_of([("k", str(tmp_path / "none.png"), (str(put(tmp_path / "m.png", b"x")),))])
     problems = scan(table, tmp_path / "scan")["problems"].to_pylist()[0]

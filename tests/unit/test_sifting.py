@@ -158,3 +158,69 @@ def test_a_scan_tells_what_a_build_with_these_splits_would(folder):
     path = table(folder, rows(range(5)))
     found = segrecord.scan(path, split="train=0.4,val=0.3,test=0.3").findings
     assert "split-lacks-class" in codes(found, "error")
+
+
+def broken(folder, number):
+    """Cuts the end off an image."""
+    path = folder / f"{number:02}.png"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def test_what_is_told_is_of_the_last_plan_alone(folder, tmp_path):
+    labels = {n: "b" if n in (3, 7) else "a" for n in range(24)}
+    path = table(folder, [f"{n:02}.png,{n:02}m.png,{labels[n]},p{n // 3}" for n in range(24)])
+    put(folder / "11m.png", png.encode(np.uint8(blob(11, 48, 48) // 2)))  # 127: another reading
+    for number in (7, 9):
+        broken(folder, number)
+    options = {"on_error": "quarantine", "group_column": "patient"}
+    built = segrecord.build(path, tmp_path / "out", **options)
+    assert sorted(segrecord.open(built.path).records["key"].to_pylist()) == [
+        f"{n:02}" for n in range(24) if n not in (7, 9, 11)
+    ]
+    (ratio,) = [f.message for f in built.findings if f.code == "class-ratio"]
+    assert "'a' has 20 samples, class 'b' 1" in ratio
+    left = tuple(f for f in segrecord.scan(path, group_column="patient").findings if f.key in
+                 {"07", "09", "11"} and f.level == "error")  # fmt: skip
+    put(folder / "sound.csv", (folder / "set.csv").read_bytes())
+    sound = table(folder, [f"{n:02}.png,{n:02}m.png,{labels[n]},p{n // 3}" for n in range(24)
+                           if n not in (7, 9, 11)], "sound.csv")  # fmt: skip
+    alone = segrecord.build(sound, tmp_path / "alone", group_column="patient")
+    assert len(built.findings) == len(alone.findings) + len(left)
+    assert set(alone.findings) <= set(built.findings)
+    for code, count in built.manifest.findings.items():
+        more = sum(f.code == code for f in left)
+        assert count == alone.manifest.findings.get(code, 0) + more
+
+
+def test_a_class_that_the_last_plan_gives_to_every_split_is_not_said_to_be_missing(
+    folder, tmp_path
+):
+    # All of class b that is sound is enough for both splits; of p1 nothing can be read.
+    some = [f"{n:02}.png,{n:02}m.png,{'b' if n < 6 else 'a'},p{n // 3}" for n in range(24)]
+    path = table(folder, [*some, copy(folder, 0, "x").replace(",a,", ",c,") + "p8"])
+    (folder / "x.png").write_bytes(b"")
+    built = segrecord.build(
+        path,
+        tmp_path / "out",
+        on_error="quarantine",
+        group_column="patient",
+        split="train=0.5,test=0.5",
+    )
+    assert not {"split-lacks-class"} & codes(built.findings)
+    assert not any("'c'" in f.message for f in built.findings)
+    assert b"'c'" not in (built.path / "findings.csv").read_bytes()
+    assert b"lacks-class" not in (built.path / "report.html").read_bytes()
+
+
+def test_of_a_copy_that_is_left_out_only_that_is_told(folder, tmp_path):
+    path = table(folder, [*rows(), copy(folder, 3, "again")])
+    one = segrecord.build(path, tmp_path / "one", keep_duplicates="one")
+    assert [f.code for f in one.findings if f.key == "again"] == ["duplicate-dropped"]
+
+
+def test_what_the_source_says_of_itself_is_told_after_a_second_plan(folder, tmp_path):
+    path = table(folder, [*rows(), "gone.png,,a,p1"])
+    broken(folder, 4)
+    built = segrecord.build(path, tmp_path / "out", on_error="quarantine")
+    assert {"missing-image", "png-truncated"} <= codes(built.findings, "error")
+    assert built.manifest.samples == 23

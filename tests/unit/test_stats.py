@@ -13,8 +13,10 @@ import folds
 import make
 import segrecord
 from segrecord.errors import RecordError, UsageError
+from segrecord.reading.coverage import Numbers
 from segrecord.reading.stats import balanced, stats, to_json
 from segrecord.records import manifest as manifests
+from segrecord.reporting.layout import share_text
 from segrecord.reporting.printed import print_stats
 from segrecord.tables import FACTS
 
@@ -143,8 +145,8 @@ def test_it_is_said_that_levels_were_measured_before_resizing(tmp_path):
     folder = datasets.make(tmp_path / "set", size="16x12")
     write_facts(folder, facts_of(range(9)))
     found = stats(folder)
-    assert found.levels_of == "the images before resizing to 16 x 12"
-    assert "measured on the images before resizing to 16 x 12" in printed(found)
+    assert found.levels_of == "the images before resizing to 16 x 12 (height x width)"
+    assert "measured on the images before resizing to 16 x 12 (height x width)" in printed(found)
 
 
 @pytest.mark.parametrize(
@@ -356,3 +358,40 @@ def test_long_tables_are_cut_and_it_is_said(tmp_path):
     assert "number 29 [b]" in text
     assert "number 30 [b]" not in text
     assert "(4 more rows are not shown: --json has them)" in text
+
+
+LONG = [f"a class of a rather long name, number {n}" for n in range(5)]
+
+
+@pytest.mark.parametrize("classes", range(1, 6))
+def test_names_of_shards_and_numbers_stay_whole_in_a_narrow_table(tmp_path, classes):
+    found = stats(datasets.make(tmp_path / "set", {"validation": (3, 2)}))
+    counts = {name: 1_234_560 + n for n, name in enumerate(LONG[:classes])}
+    shards = [shard._replace(classes=counts) for shard in found.splits[0].shards]
+    split = found.splits[0]._replace(classes=counts, shards=tuple(shards))
+    lines = printed(found._replace(splits=(split,))).splitlines()
+    assert max(map(len, lines[: lines.index("")])) <= (80 if classes < 5 else 90)
+    for shard in shards:
+        (line,) = [line for line in lines if shard.name.removesuffix(".tfrecord") in line]
+        assert line.split()[-classes:] == [str(count) for count in counts.values()]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        *((0, "0.0%"), (1, "100.0%"), (0.5, "50.0%"), (0.001, "0.1%"), (0.000075, "0.0075%")),
+        *((1e-8, "0.0000010%"), (0.99996, "99.9960%"), (0.9991, "99.910%")),
+    ],
+)
+def test_a_share_is_never_told_as_none_or_all_where_it_is_neither(share, text):
+    assert share_text(share) == text
+
+
+def test_small_shares_are_told_in_the_tables_of_masks(tmp_path):
+    found = stats(datasets.make(tmp_path / "set"))
+    few = found.masks.coverage["hair"]._replace(share=Numbers(0.0, 0.000075, 0.00002, 0.99996))
+    coverage = found.masks.coverage | {"hair": few}
+    masks = found.masks._replace(coverage=coverage, classes={"background": 999_975, "hair": 25})
+    text = printed(found._replace(masks=masks))
+    assert ["0.0%", "0.0075%", "0.0020%", "99.9960%"] in [x.split()[-4:] for x in text.splitlines()]
+    assert "0.0025%" in text

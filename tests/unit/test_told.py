@@ -18,6 +18,7 @@ from segrecord.records import manifest
 from segrecord.reporting import told
 from segrecord.reporting.layout import print_next, print_parts, print_table, printable
 from segrecord.reporting.printed import print_report
+from segrecord.reporting.verdict import Outcome
 from segrecord.sources.understood import Understood, samples_table
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
@@ -86,7 +87,7 @@ def test_errors_stand_before_warnings_and_infos_are_a_line_a_code_at_the_end():
         "  -> pass --mask-threshold 128",
         "warning dark-image: 1 finding",
         f"  {ROOT}0001.png: is dark",
-        "  -> pass --mask-threshold 128",
+        "  -> pass --mask-threshold 128; to accept it: --ignore dark-image",
         "info trimmed: bytes are cut off",
         "info passed-over: 1 x other files",
     ]
@@ -101,7 +102,7 @@ def test_a_group_shows_three_findings_the_count_of_the_others_and_its_way_out_on
 
 def test_a_finding_of_the_dataset_as_a_whole_stands_in_the_heading():
     lines = logged(told.print_findings, [of_all("warning", "no-group", "no group", "pass one")])
-    assert lines == ["warning no-group: no group", "  -> pass one"]
+    assert lines == ["warning no-group: no group", "  -> pass one; to accept it: --ignore no-group"]
 
 
 def test_several_findings_of_the_dataset_as_a_whole_are_counted():
@@ -119,6 +120,37 @@ def test_reasons_of_an_info_are_counted_and_the_rest_of_them_summed_up():
     infos = [of_all("info", "re-encoded", text) for text in "aabcde"]
     (line,) = logged(told.print_findings, infos)
     assert line == "info re-encoded: 6 findings: 2 x a; b; c; and 2 more reasons"
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_groups_of_two_or_three_are_shown_whole_on_a_terminal_as_in_a_log(number):
+    findings = [found(n, f"code-{code}") for code in range(30) for n in range(number)]
+    for lines in (seen(told.print_findings, findings), logged(told.print_findings, findings)):
+        assert sum(".png" in line for line in lines) == 30 * number
+        assert not any("for example" in line for line in lines)
+
+
+def test_an_info_says_what_it_is_about():
+    marked = found(1, "excluded", "info", "left out: it is marked as wrong: x")
+    assert logged(told.print_findings, [marked]) == [
+        f"info excluded: {ROOT}0001.png: left out: it is marked as wrong: x"
+    ]
+    assert logged(told.print_findings, [marked._replace(path="")]) == [
+        "info excluded: 1: left out: it is marked as wrong: x"
+    ]
+    cut = [found(n, "trimmed", "info", "bytes are cut off") for n in range(4)]
+    assert logged(told.print_findings, cut) == [
+        f"info trimmed: 4 x bytes are cut off ({ROOT}0000.png, {ROOT}0001.png, {ROOT}0002.png, ...)"
+    ]
+    _, root, *lines = seen(told.print_findings, cut)
+    assert root == f"paths below start from {ROOT}"
+    assert " ".join(map(str.strip, lines)) == (
+        "info trimmed: 4 x bytes are cut off (0000.png, 0001.png, 0002.png, ...)"
+    )
+    alike = [found(n, "similar-pair", "info", f"it resembles '{n + 1}'") for n in range(2)]
+    (line,) = logged(told.print_findings, alike)
+    assert line.startswith(f"info similar-pair: 2 findings: {ROOT}0000.png: it resembles '1'; ")
+    assert line.endswith(f"; {ROOT}0001.png: it resembles '2'")
 
 
 def test_a_terminal_cuts_at_a_word_and_indents_what_it_wraps():
@@ -195,6 +227,12 @@ def test_what_cannot_be_printed_is_escaped():
 # The last lines of a scan.
 
 
+def scanned(samples, **splits):
+    """What a scan has come to: these splits of 30 samples each, or the usual three."""
+    splits = splits or dict.fromkeys(("train", "val", "test"), 30)
+    return Outcome(built=False, samples=samples, left_out=0, checked=True, splits=splits)
+
+
 def test_a_scan_ends_with_the_counts_and_what_to_do():
     findings = (
         *(found(number) for number in range(4)),
@@ -202,30 +240,51 @@ def test_a_scan_ends_with_the_counts_and_what_to_do():
         of_all("warning", "no-group", "no group"),
         of_all("info", "trimmed", "cut"),
     )
-    lines = logged(told.print_scan, 9, findings, "src")
+    lines = logged(told.print_scan, scanned(9), findings, "src")
     assert lines[0] == "9 samples: 5 errors of 2 kinds, 1 warning"
-    assert "--findings FILE" in lines[1]
-    assert lines[2].startswith("next: mend the files")
-    assert "leave the 5 bad samples out" in lines[3]
+    assert lines[1] == "verdict: fix first: mask-values (4); png-crc (1)"
+    assert "--findings FILE" in lines[2]
+    assert lines[3].startswith("next: correct the files")
+    assert "leave the 5 bad samples out" in lines[4]
 
 
 @pytest.mark.parametrize(
-    ("findings", "said"),
+    ("findings", "said", "judged"),
     [
-        ((), "1 sample: no errors, no warnings"),
-        ((of_all("info", "trimmed", "cut"),), "1 sample: no errors, no warnings"),
-        ((of_all("warning", "no-group", "no group"),), "1 sample: 1 warning"),
+        ((), "1 sample: no errors, no warnings", "ready to train"),
+        (
+            (of_all("info", "trimmed", "cut"),),
+            "1 sample: no errors, no warnings",
+            "ready to train",
+        ),
+        (
+            (of_all("warning", "no-group", "no group"),),
+            "1 sample: 1 warning",
+            "ready to train, but look at: no-group (1)",
+        ),
+        (
+            (of_all("warning", "wrong-extension", "png"),),
+            "1 sample: 1 warning",
+            "ready to train",
+        ),
     ],
 )
-def test_a_scan_without_errors_ends_with_the_build(findings, said):
-    lines = logged(told.print_scan, 1, findings, "src")
-    assert lines == [said, "next: segrecord build src OUT, with the options given here"]
+def test_a_scan_without_errors_ends_with_the_build(findings, said, judged):
+    lines = logged(told.print_scan, scanned(1), findings, "src")
+    assert lines == [
+        *(said, f"verdict: {judged}"),
+        "next: segrecord build src OUT, with the options given here",
+    ]
 
 
-def test_the_findings_file_is_named_where_a_terminal_shows_one_of_two():
-    findings = tuple(found(n, f"code-{code}") for code in range(told.MANY + 1) for n in range(2))
-    assert any("--findings" in line for line in seen(told.print_scan, 99, findings, "src"))
-    assert not any("--findings" in line for line in logged(told.print_scan, 99, findings, "src"))
+def test_the_findings_file_is_named_where_not_all_are_shown():
+    shown = told.SHOWN + 1
+    findings = [found(n, f"code-{code}") for code in range(told.MANY + 1) for n in range(shown)]
+    assert "error code-0: 4 findings, for example" in seen(told.print_findings, findings)
+    findings = tuple(findings)
+    assert any("--findings" in line for line in seen(told.print_scan, scanned(99), findings, "src"))
+    few = tuple(one for one in findings if int(one.key) < told.SHOWN)
+    assert not any("--findings" in line for line in seen(told.print_scan, scanned(99), few, "src"))
 
 
 # Build, verify, and what is next.

@@ -27,7 +27,7 @@ def test_marks_of_a_dataset_with_and_without_pseudonyms_leave_samples_out(tmp_pa
     keys = set(segrecord.open(built.path).records["key"].to_pylist())
     assert keys == {pseudonym(SECRET, "key", name) for name in "02"}
     (unknown,) = [f for f in built.findings if f.code == "exclude-unknown"]
-    assert unknown.message.endswith("are not in this source: gone")
+    assert unknown.message.endswith("is not in this source: gone")
 
 
 def test_old_samples_that_only_a_new_one_ties_are_not_said_to_belong_together(tmp_path):

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from segrecord.building import hub, markdown, snippets, tfds
 from segrecord.building.card_fields import Card, read_card
 from segrecord.building.command import build_command, level_of
-from segrecord.codes import CODES
+from segrecord.codes import problem_of
+from segrecord.errors import counted
 from segrecord.options import IGNORE, IGNORE_NAME
 from segrecord.records.manifest import Manifest
 
@@ -70,12 +71,13 @@ def _lines(lines: Iterable[str]) -> str:
 def _summary(manifest: Manifest, index: pa.Table) -> str:
     size = _size(index)
     pixels = f" of {size[0]} x {size[1]} pixels (height x width)" if size else ""
+    having = counted(manifest.samples, "sample has", "samples have")
     form = f"schema `{manifest.schema_name}`, compression `{manifest.compression}`"
     return _lines(
         [
-            f"{manifest.samples} samples{pixels}.",
+            f"{counted(manifest.samples, 'sample')}{pixels}.",
             f"TFRecord shards written by segrecord {manifest.segrecord}, {form}.",
-            f"{manifest.masks.missing} of {manifest.samples} samples have no mask.",
+            f"{manifest.masks.missing} of {having} no mask.",
             _PSEUDONYMIZED if manifest.pseudonymized else "",
         ]
     )
@@ -139,7 +141,11 @@ def _grouping(manifest: Manifest, groups: _Groups) -> str:
             "No sample has a group (patient, lesion ...): whether pictures of one stand in several "
             "splits is not known.\n"
         )
-    bare = f" {groups.without} samples have no group." if groups.without else ""
+    bare = (
+        f" {counted(groups.without, 'sample has', 'samples have')} no group."
+        if groups.without
+        else ""
+    )
     divided = f"{groups.divided or 'none'} of {groups.all}"
     return f"Groups that stand in more than one split: {divided}.{bare}\n"
 
@@ -217,12 +223,13 @@ def _made(manifest: Manifest, *, card: bool) -> list[str]:
 def _checked(manifest: Manifest) -> list[str]:
     checks = manifest.options.get("checks", {})
     rows = (
-        [level_of(code, manifest), f"`{code}`", count, markdown.text(CODES[code].rule)]
+        [level_of(code, manifest), f"`{code}`", count, markdown.text(problem_of(code))]
         for code, count in manifest.findings.items()
     )
-    header = ["level", "finding", "count", "rule"]
+    header = ["level", "finding", "count", "what happened"]
     found = [markdown.table(header, rows)] if manifest.findings else ["Nothing was found.\n"]
     unsought = checks.get("near_duplicates") == "off"
+    gone = counted(manifest.quarantined, "sample was", "samples were")
     again = f'`segrecord verify "{snippets.FOLDER}"` does it again'
     read_back = f"Every shard was read back before the dataset was finished; {again}."
     return [
@@ -232,9 +239,7 @@ def _checked(manifest: Manifest) -> list[str]:
             [
                 _levels("info", checks.get("ignore", ())),
                 _levels("error", checks.get("error", ())),
-                f"{manifest.quarantined} samples were left out: see quarantine.csv."
-                if manifest.quarantined
-                else "",
+                f"{gone} left out: see quarantine.csv." if manifest.quarantined else "",
                 *(f"Not checked: {what}." for what in manifest.not_checked),
                 "Not checked: pictures that are nearly the same." if unsought else "",
             ]

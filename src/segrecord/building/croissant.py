@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from segrecord.building import hub
 from segrecord.building.card_fields import Card
+from segrecord.errors import counted
 from segrecord.records import schemas
 from segrecord.records.manifest import INDEX, Manifest
 from segrecord.tables import META_PREFIX
@@ -110,8 +111,8 @@ def _description(manifest: Manifest) -> str:
     masks = manifest.samples - manifest.masks.missing
     splits = ", ".join(f"{name}: {split.records}" for name, split in manifest.splits.items())
     return (
-        f"{manifest.samples} images, {masks} of them with a segmentation mask, as TFRecord shards "
-        f"({splits})."
+        f"{counted(manifest.samples, 'image')}, {masks} of them with a segmentation mask, as "
+        f"TFRecord shards ({splits})."
     )
 
 

@@ -151,9 +151,9 @@ def _failure(name: str, error: OSError) -> str:
         errno.ENOSPC: "free some space and run the same command again: finished shards are kept",
         errno.EDQUOT: "the quota is used up; make room and run the same command again",
         errno.EROFS: "the output lies on a read-only file system; choose another",
-        errno.EACCES: "the output may not be written; mend its rights or choose another",
+        errno.EACCES: "the output may not be written; fix its permissions or choose another",
     }
-    fix = way_out.get(error.errno or 0, "mend that and run the same command again")
+    fix = way_out.get(error.errno or 0, "fix that and run the same command again")
     return f"{name} cannot be written: {error.strerror or error}; {fix}"
 
 
@@ -271,7 +271,7 @@ def _read(row: ShardRow, path: str, sha256: bytes | None, size: int | None) -> b
                 path,
                 "changed-since-scan",
                 "the file is no longer the one that was scanned",
-                "let it rest and run the same command again",
+                "do not change files during a build; run the same command again",
             )
         )
     return data

@@ -66,7 +66,7 @@ def findings_csv(findings: Iterable[Finding]) -> bytes:
 
 
 def quarantine_csv(findings: Iterable[Finding], left_out: set[str]) -> bytes:
-    """The samples that were left out: key, file, why, and how to mend it."""
+    """The samples that were left out: key, file, why, and what to do about it."""
     rows = (
         (found.key, found.path, found.code, found.message, found.fix)
         for found in findings

@@ -154,8 +154,7 @@ class Stage:
 def _names(manifest: manifests.Manifest) -> set[str]:
     """The names of all files of a dataset but its manifest's own."""
     shards = {shard.name for split in manifest.splits.values() for shard in split.shards}
-    # Whatever a foreign manifest may list, nothing outside of its folder is touched.
-    return {name for name in shards | set(manifest.files) if Path(name).name == name}
+    return shards | set(manifest.files)
 
 
 def check_output(out: Path, sources: list[Path], *, overwrite: bool) -> None:
@@ -172,6 +171,25 @@ def check_output(out: Path, sources: list[Path], *, overwrite: bool) -> None:
         raise OutputError(
             f"{out} cannot be written: {error.strerror or error}; choose another folder"
         ) from None
+
+
+def check_file(path: Path) -> None:
+    """Refuse, before long work, a file that could not be written after it.
+
+    Raises:
+        OutputError: a folder has its name, the folder that it would stand in does not exist, or
+            there is no permission.
+    """
+    folder = path.parent
+    if path.is_dir():
+        reason = "a folder has this name; choose another name"
+    elif not folder.is_dir():
+        reason = f"there is no folder {folder}; make it"
+    elif not os.access(path if path.exists() else folder, os.W_OK):
+        reason = "there is no permission; fix the permissions or choose another place"
+    else:
+        return
+    raise OutputError(f"{path} cannot be written: {reason}")
 
 
 def _check_output(out: Path, sources: list[Path], *, overwrite: bool) -> None:
@@ -225,18 +243,19 @@ def _tidy(out: Path) -> None:
 def opened(out: Path) -> Iterator[Stage]:
     """The stage of an output, made if need be, and locked against a second build.
 
-    An empty one is removed at the end, and the output's folder with it if it was made here.
+    An empty one is removed at the end, and with it the folders that were made here.
 
     Raises:
         OutputError: the output cannot be written, or another build is running on it.
     """
-    stage, made = Stage(out), not out.exists()
+    stage, made = Stage(out), [path for path in (out, *out.parents) if not path.exists()]
     try:
         stage.files.mkdir(parents=True, exist_ok=True)
         lock = (out / STAGE / "lock").open("wb")
     except OSError as error:
         raise OutputError(
-            f"{out} cannot be written: {error.strerror}; mend its rights or choose another folder"
+            f"{out} cannot be written: {error.strerror}; fix the permissions or choose another "
+            "folder"
         ) from None
     with lock:
         if not (_lock(lock.fileno()) and _still_there(lock.fileno(), out)):
@@ -247,9 +266,9 @@ def opened(out: Path) -> Iterator[Stage]:
             stage.still()
             if stage.is_empty():
                 stage.close()
-            if made:
-                with contextlib.suppress(OSError):  # it is not empty
-                    out.rmdir()
+            with contextlib.suppress(OSError):  # one is not empty, so those above are not
+                for path in made:
+                    path.rmdir()
 
 
 def _sync_file(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ def demo(directory: Path, count: int) -> None:
     from segrecord.reporting import printed, told  # noqa: PLC0415 - as above
 
     screen = console()
-    click.echo(f"drawing {count} images in {directory / 'source'}")
+    click.echo(f"drawing {count} image{'s' * (count != 1)} in {directory / 'source'}")
     monitor = told.ConsoleMonitor(screen)
     try:
         made = tour(directory, count, monitor=monitor)
@@ -94,9 +95,11 @@ def scan(  # each parameter is a flag
     written but the files that --facts, --findings and --write-samples name.
     """
     from segrecord import pipeline  # noqa: PLC0415 - keeps --help light
-    from segrecord.building import sidecars  # noqa: PLC0415 - as above
-    from segrecord.reporting import told  # noqa: PLC0415 - as above
+    from segrecord.building import sidecars, stage  # noqa: PLC0415 - as above
+    from segrecord.reporting import told, verdict  # noqa: PLC0415 - as above
 
+    for path in filter(None, (findings, write_samples)):
+        stage.check_file(Path(path))
     screen = console()
     monitor = told.ConsoleMonitor(screen, quiet=as_json)
     try:
@@ -111,9 +114,14 @@ def scan(  # each parameter is a flag
         click.echo(json.dumps(document, indent=2))
     else:
         told.print_findings(screen, result.findings)
-        told.print_scan(
-            screen, len(result.samples), result.findings, written or shlex.quote(source)
+        outcome = verdict.Outcome(
+            built=False,
+            samples=len(result.samples),
+            left_out=0,
+            checked=options["checks"] != "none",
+            splits=Counter(filter(None, result.splits)),
         )
+        told.print_scan(screen, outcome, result.findings, written or shlex.quote(source))
     if result.errors:
         sys.exit(1)
 
@@ -149,7 +157,7 @@ def build(source: str, out: Path, **options: Any) -> None:
     is there. Interrupted, the same command goes on where it stopped.
     """
     from segrecord import pipeline  # noqa: PLC0415 - keeps --help light
-    from segrecord.reporting import told  # noqa: PLC0415 - as above
+    from segrecord.reporting import layout, told  # noqa: PLC0415 - as above
 
     screen = console()
     monitor = told.ConsoleMonitor(screen)
@@ -165,7 +173,8 @@ def build(source: str, out: Path, **options: Any) -> None:
         monitor.close()
     told.print_findings(screen, built.findings)
     if built.reused_shards:
-        click.echo(f"{built.reused_shards} shards were finished by an earlier run")
+        some = layout.counted(built.reused_shards, "shard")
+        click.echo(f"finished by an earlier run: {some}")
     told.print_manifest(screen, built.manifest, str(built.path), built.seconds)
 
 

@@ -51,4 +51,4 @@ def print_data_error(error: DataError) -> None:
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     told.print_findings(console, error.findings)
-    click.echo(f"error: {error}", err=True)
+    click.echo(f"error: {error.summary}", err=True)

@@ -14,7 +14,32 @@ if TYPE_CHECKING:
 
 
 class Command(click.Command):
-    """A command that shows its options by stage."""
+    """A command that shows its options by stage, and takes none twice that has one value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse what click lets pass: of two values the last would win in silence."""
+        single = [
+            option
+            for option in self.get_params(ctx)
+            if isinstance(option, click.Option) and not (option.multiple or option.is_flag)
+        ]
+        for option in single:
+            option.multiple = True
+        try:
+            opts, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        finally:
+            for option in single:
+                option.multiple = False
+        for option in single:
+            values = opts.get(option.name or "") or ()
+            if len(values) > 1:
+                listed = " and ".join(map(str, values))
+                raise click.UsageError(
+                    f"{option.opts[0]} takes one value and is given {len(values)}: {listed}; "
+                    "leave one out",
+                    ctx,
+                )
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under a heading a stage."""
@@ -71,7 +96,7 @@ def _flag(option: dataclasses.Field[Any], hint: Any) -> Any:
         settings |= {"is_flag": True}
     elif hint == tuple[str, ...]:  # given twice, the last would win in silence
         settings |= {"multiple": True, "metavar": option.metadata["metavar"]}
-        settings["callback"] = _together
+        settings["callback"] = _apart if option.metadata["paths"] else _together
     else:
         settings["metavar"] = option.metadata["metavar"]
         if int in kinds and option.name != "shard_size":
@@ -82,6 +107,11 @@ def _flag(option: dataclasses.Field[Any], hint: Any) -> Any:
 def _together(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> str | None:
     """`--ignore a --ignore b,c` as `a,b,c`."""
     return ",".join(values) or None
+
+
+def _apart(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> Any:
+    """The values as they are; None where there are none, so that the default stands."""
+    return values or None
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def tour(
         overwrite=True,
         **OPTIONS,
     )
-    report = pipeline.verify(built.path, source=source)
+    report = pipeline.verify(built.path, source=source, monitor=monitor)
     example = folder / "example.png"
     picture.of_record(read_record(built.path, "0"), built.manifest).save(example)
     return Tour(source, built, report, example)

@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segrecord.codes import CODES
+from segrecord.codes import problem_of
 from segrecord.errors import Finding, OutputError, UsageError
 from segrecord.options import RecordOptions
 from segrecord.pipeline.pseudonyms import CROSSWALK
@@ -55,16 +55,15 @@ def recognised(findings: Iterable[Finding], crosswalk: pa.Table) -> tuple[Findin
 def told(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """What the dataset's lists may say of findings under pseudonyms, in the order of the keys.
 
-    The path is left out, and the texts, which may name files, keys and cells, give way to the
-    rule of the code; the terminal tells the rest to the person who builds.
+    The path is left out, and the texts, which may name files, keys and cells, give way to what
+    the code stands for; the terminal tells the rest to the person who builds.
     """
-    bare = (found._replace(path="", message=_rule(found.code), fix="") for found in findings)
+    bare = (
+        found._replace(path="", message=problem_of(found.code) or found.code, fix="")
+        for found in findings
+    )
     # Not in the order of the source: that is the order of the names.
     return tuple(sorted(bare, key=lambda found: found.key))
-
-
-def _rule(code: str) -> str:
-    return CODES[code].rule if code in CODES else code
 
 
 def told_facts(facts: pa.Table) -> pa.Table:
@@ -74,7 +73,11 @@ def told_facts(facts: pa.Table) -> pa.Table:
     may have chosen.
     """
     problems = [
-        [problem | {"path": "", "message": _rule(problem["code"]), "fix": ""} for problem in row]
+        [
+            problem
+            | {"path": "", "message": problem_of(problem["code"]) or problem["code"], "fix": ""}
+            for problem in row
+        ]
         for row in facts["problems"].to_pylist()
     ]
     metadata = [
@@ -114,11 +117,16 @@ def _check_crosswalk(path: Path) -> None:
         with path.open("rb") as file:
             own = file.read(len(head)) == head
     except FileNotFoundError:
-        return
+        own = True
     except OSError as error:
         raise UsageError(f"--crosswalk {path} cannot be replaced: {error.strerror}") from None
     if not own:
         raise UsageError(f"--crosswalk {path} is a file of another kind; choose another name")
+    if not os.access(path.parent, os.W_OK):  # it is replaced by a new file beside it
+        raise UsageError(
+            f"--crosswalk {path}: there is no permission to write into {path.parent}; choose "
+            "another place"
+        )
 
 
 def crosswalk_csv(crosswalk: pa.Table) -> bytes:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from segrecord.errors import OutputError, RecordError, UsageError
 from segrecord.pipeline import pseudonyms
 from segrecord.planning.extending import Old
+from segrecord.reading.arrow import mapped
 from segrecord.reading.index import open_index
 from segrecord.records import manifest as manifests
 from segrecord.tables import FACTS
@@ -54,8 +55,7 @@ def _pixels(folder: Path, keys: pa.ChunkedArray) -> pa.ChunkedArray:
     """(N,) SHA-256 of the decoded pixels of these samples, by the facts of their scan."""
     path, name = folder / manifests.FACTS_FILE, "pixels_sha256"
     try:
-        with pa.memory_map(str(path)) as source:
-            facts = pa.ipc.open_file(source).read_all().select(["key", name])
+        facts = mapped(path).select(["key", name])
         facts.validate(full=True)
         pixels = facts[name].cast(FACTS.field(name).type)
         return pixels.take(pc.index_in(keys, value_set=facts["key"]))

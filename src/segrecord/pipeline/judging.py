@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord import codes
-from segrecord.errors import Finding
+from segrecord.errors import Finding, UsageError
 from segrecord.options import Options
-from segrecord.pipeline import disclosure, pseudonyms
+from segrecord.pipeline import disclosure, excluding, pseudonyms
 from segrecord.pipeline.extending import read_old
 from segrecord.planning import classes as classing
 from segrecord.planning import extending
@@ -78,6 +78,8 @@ class Judge(NamedTuple):
     """Of the pseudonyms."""
     old: extending.Old | None
     """The dataset that is extended."""
+    wrong: dict[str, excluding.Wrong]
+    """The samples that are to be left out, by key."""
 
     @classmethod
     def of(cls, options: Options, out: Path | None = None) -> Judge:
@@ -88,14 +90,20 @@ class Judge(NamedTuple):
             out: where a build writes.
 
         Raises:
-            UsageError: the secret or the earlier dataset cannot be used.
+            UsageError: a file that an option names cannot be used.
+            OutputError, RecordError: the earlier dataset is damaged.
         """
+        root = options.source.root
+        if root is not None and not Path(root).is_dir():
+            raise UsageError(f"--root {root} is no folder; pass the one that the paths start from")
+        if options.source.classes is not None:
+            classing.read_mapping(options.source.classes)
         path, old = options.records.pseudonymize, None
         secret = pseudonyms.read_secret(path) if path is not None else None
         if options.plan.extend is not None:
             old = read_old(options.plan.extend, out, secret)
             options = replace(options, plan=extending.extended(options.plan, old))
-        return cls(options, secret, old)
+        return cls(options, secret, old, excluding.read_wrong(options.plan.exclude))
 
     def __call__(
         self, understood: Understood, samples: pa.Table, found: pa.Table, copies: Duplicates
@@ -110,8 +118,6 @@ class Judge(NamedTuple):
         splits, ties = self._splits(samples, found, copies)
         near = options.checks.near_duplicates
         findings = (
-            *understood.findings,
-            *_passed_over(understood),
             *checks.check(samples, found, options),
             *_mask_findings(samples, found, reading, options),
             *duplicates.findings(samples, found, copies, reading, near),
@@ -120,8 +126,16 @@ class Judge(NamedTuple):
             *ties,
             *_split_findings(samples, splits, options),
         )
-        told = codes.releveled(findings, options.checks.ignore, options.checks.error)
-        return Scan(samples, found, copies, splits, tuple(told), assigned.ids, reading, understood)
+        told = (*self.of_source(understood), *self._releveled(findings))
+        return Scan(samples, found, copies, splits, told, assigned.ids, reading, understood)
+
+    def of_source(self, understood: Understood) -> tuple[Finding, ...]:
+        """The findings on the source itself, whichever of its samples are written."""
+        return self._releveled((*understood.findings, *_passed_over(understood)))
+
+    def _releveled(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+        checks = self.options.checks
+        return tuple(codes.releveled(findings, checks.ignore, checks.error))
 
     def _splits(
         self, samples: pa.Table, found: pa.Table, copies: Duplicates

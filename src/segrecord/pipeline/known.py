@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from segrecord.building import assemble, sidecars
 from segrecord.errors import OutputError, UsageError
 from segrecord.quality.kept import KEPT
+from segrecord.reading.arrow import mapped
 from segrecord.tables import FACTS, PROBLEM, TEXT
 
 _VERSIONS = b"segrecord.versions"
@@ -75,15 +76,12 @@ def given_facts(path: str | None) -> pa.Table:
 
 
 def _read_facts(path: str | Path) -> pa.Table | None:
-    if not Path(path).is_file():
-        return None
     try:
-        with pa.ipc.open_file(str(path)) as reader:
-            table = reader.read_all()
+        table = mapped(path, links=True)
         table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError):
+        versions = json.loads((table.schema.metadata or {}).get(_VERSIONS, b"{}"))
+    except (pa.ArrowException, OSError, ValueError, KeyError, NotImplementedError):
         return None
-    versions = json.loads((table.schema.metadata or {}).get(_VERSIONS, b"{}"))
     if not table.schema.equals(FACTS) or versions != assemble.versions():  # scan anew
         return None
     table = table.replace_schema_metadata(None)

@@ -8,12 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from segrecord.building import assemble
+from segrecord.building import assemble, stage
 from segrecord.engines import Engine, LocalEngine
 from segrecord.options import Options
 from segrecord.pipeline import excluding, known, pseudonyms
 from segrecord.pipeline.judging import Judge, Scan
-from segrecord.pipeline.monitor import Monitor, Silent
+from segrecord.pipeline.monitor import Monitor
+from segrecord.pipeline.telling import tell, tell_hints, watching
 from segrecord.quality import duplicates, facts
 from segrecord.quality.kept import KeptScan
 from segrecord.sources.source import understand
@@ -35,7 +36,8 @@ def scan(
         source: a folder, a listing (CSV, TSV, Parquet, Arrow, XLSX), a DataFrame, a function
             giving a samples table, or its name "module:function".
         facts_file: where to keep the facts (Arrow IPC); facts already there are used again.
-        monitor: is told how the work goes.
+        monitor: is told how the work goes; None: whoever sits at a terminal or notebook, if
+            anybody does. `Silent()` tells nobody.
         **options: see `segrecord.options`.
 
     Raises:
@@ -44,18 +46,26 @@ def scan(
         OutputError: the facts cannot be written.
     """
     chosen = Options.of(**options)
+    if facts_file is not None:
+        stage.check_file(Path(facts_file))
     judge = Judge.of(chosen)
-    with LocalEngine(chosen.run.workers, PRELOAD) as engine, TemporaryDirectory() as folder:
+    with (
+        watching(monitor) as told,
+        LocalEngine(chosen.run.workers, PRELOAD) as engine,
+        TemporaryDirectory() as folder,
+    ):
         store = KeptScan(Path(folder), None, assemble.versions())
         earlier = [known.given_facts(chosen.checks.facts)]
         if facts_file is not None:
             earlier.insert(0, known.facts_at(facts_file))
-        told = monitor or Silent()
         result = run(source, judge, engine, store, pa.concat_tables(earlier), told)
         store.close()
     if facts_file is not None:
         known.write_facts(Path(facts_file), result.facts)
-    return result._replace(findings=result.recognised(result.findings))
+    result = result._replace(findings=result.recognised(result.findings))
+    shown = told if monitor is None else None
+    tell(result.findings, "scan", shown, private=judge.secret is not None)
+    return result
 
 
 def run(
@@ -79,15 +89,16 @@ def run(
     options = judge.options
     understood = understand(source, options.source)
     monitor.understood(understood)
+    tell_hints(understood.hints if judge.secret is None else ())
     crosswalk = None
     if judge.secret is not None:
         understood, crosswalk = pseudonyms.disguise(understood, judge.secret)
         earlier = pa.concat_tables([earlier, pseudonyms.rekeyed(earlier, judge.secret)])
-    if options.plan.exclude is not None:
-        wrong = excluding.read_wrong(options.plan.exclude)
+    if judge.wrong:
+        wrong = judge.wrong
         if judge.secret is not None:
             wrong = excluding.under_pseudonyms(wrong, understood.samples, judge.secret)
-        understood = excluding.without(understood, wrong, options.plan.exclude)
+        understood = excluding.without(understood, wrong)
     samples = understood.samples
     monitor.stage("scan", len(samples))
     kept = pa.concat_tables([store.earlier(), earlier])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import pyarrow as pa
@@ -24,10 +25,11 @@ Stop = Callable[[str, tuple[Finding, ...]], NoReturn]
 
 
 class LeftOut(NamedTuple):
-    """What was left out, and all findings that remain to be told."""
+    """What was left out, and the findings on what is written."""
 
     keys: frozenset[str]
     findings: tuple[Finding, ...]
+    """Of the source, of the samples that are written, and why each of the others is not."""
     images: dict[str, str]
     """The image file of each such sample that the scan has met, by key."""
 
@@ -41,31 +43,40 @@ def sift(scanned: Scan, judge: Judge, stop: Stop) -> tuple[Scan, LeftOut]:
         stop: ends the build; called where there are errors and the samples may not be left out,
             where leaving them out mends nothing, and where nothing would be left.
     """
-    findings = dict.fromkeys(scanned.findings)
     if scanned.errors and judge.options.checks.on_error == "stop":
-        stop("no shard was written", tuple(findings))
+        stop("no shard was written", _told(scanned.findings))
     if _unpaired(scanned):
-        stop("not one mask belongs to an image, so the pairing itself is wrong", tuple(findings))
-    sound = scanned
-    gone = {finding.key for finding in scanned.findings if finding.code == EXCLUDED}
+        stop("not one mask belongs to an image, so the pairing itself is wrong", scanned.findings)
+    # Of a judgement that is replaced by another, only why it left samples out is still true.
+    source = judge.of_source(scanned.understood)
+    sound, why = scanned, list[Finding]()
+    gone = {finding.key for finding in source if finding.code == EXCLUDED}
     # Without the bad masks the values of the others may mean something else: judge again.
     while sound.errors:
         bad = {finding.key for finding in sound.errors} - {""}
         if not bad and sound is not scanned:  # what the source said of itself is told once
-            stop("leaving samples out does not mend what concerns all of them", tuple(findings))
+            told = _told(source, why, sound.findings)
+            stop("leaving samples out does not mend what concerns all of them", told)
         gone |= bad
+        why += [finding for finding in sound.errors if finding.key]
         sound = sound.without(bad, judge)
-        findings |= dict.fromkeys(sound.findings)
         if not len(sound.samples):
-            stop("every sample has an error, nothing is left to write", tuple(findings))
+            told = _told(source, why, sound.findings)
+            stop("every sample has an error, nothing is left to write", told)
     if judge.options.checks.keep_duplicates == "one":
         copies = codes.releveled(_copies(sound), judge.options.checks.ignore, ())
         gone |= {finding.key for finding in copies}
+        why += copies
         sound = _tied(sound).without(gone, judge)
-        findings |= dict.fromkeys((*copies, *sound.findings))
         if sound.errors:
-            stop("leaving copies out brought them", tuple(findings))
-    return sound, LeftOut(frozenset(gone), tuple(findings), _images(scanned, gone))
+            stop("leaving copies out brought them", _told(source, why, sound.findings))
+    told = _told(source, why, sound.findings)
+    return sound, LeftOut(frozenset(gone), told, _images(scanned, gone))
+
+
+def _told(*findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """All of them, each once."""
+    return tuple(dict.fromkeys(chain.from_iterable(findings)))
 
 
 def _images(scanned: Scan, keys: set[str]) -> dict[str, str]:

@@ -11,11 +11,13 @@ from segrecord.engines import LocalEngine
 from segrecord.errors import UsageError
 from segrecord.options import SourceOptions
 from segrecord.pipeline import pseudonyms
-from segrecord.pipeline.monitor import Monitor, Silent, Watched
+from segrecord.pipeline.monitor import Monitor, Watched
+from segrecord.pipeline.telling import tell_problems, watching
 from segrecord.reading import compare
 from segrecord.reading import verify as reading
 from segrecord.reading.verify import Report
 from segrecord.records import manifest as manifests
+from segrecord.records import regular
 from segrecord.sources.source import understand
 
 PRELOAD = ("segrecord.reading.shards", "segrecord.reading.compare")
@@ -42,27 +44,32 @@ def verify(
         root: as in the build.
         pseudonymize: the key file of the build, where it had one.
         workers: worker processes; None: one a core.
-        monitor: is told how the work goes.
+        monitor: is told how the work goes; None: whoever sits at a terminal or notebook, if
+            anybody does. `Silent()` tells nobody.
 
     Raises:
         OutputError: there is no finished dataset.
         RecordError: manifest or index are damaged.
-        UsageError: the metadata table is not found, or the key file is not that of the build.
+        UsageError: the metadata table is not found, or the key file is not that of the build;
+            told before a shard is read.
+        SourceError: the source cannot be understood; likewise.
     """
     folder = Path(dataset)
     manifest = manifests.load(folder)
-    if source is not None or pseudonymize is not None:
-        _secret(manifest, dataset, pseudonymize)  # wrong ones are told before the long work
+    if pseudonymize is not None and source is None:
+        _secret(manifest, dataset, pseudonymize)
     shards = sum(len(split.shards) for split in manifest.splits.values())
-    told = monitor or Silent()
-    with LocalEngine(workers, PRELOAD) as engine:
+    with watching(monitor) as told, LocalEngine(workers, PRELOAD) as engine:
+        samples = None
+        if source is not None:  # what is wrong with it is told before the shards are read
+            samples = originals(folder, source, metadata, root, pseudonymize)
         report = reading.check_dataset(folder, Watched(engine, told, "verify", shards))
-        if source is None:
-            return report
-        samples = originals(folder, source, metadata, root, pseudonymize)
-        watched = Watched(engine, told, "compare", shards)
-        problems = compare.compare_dataset(folder, samples, watched)
-    return report._replace(problems=(*report.problems, *problems))
+        if samples is not None:
+            watched = Watched(engine, told, "compare", shards)
+            problems = compare.compare_dataset(folder, samples, watched)
+            report = report._replace(problems=(*report.problems, *problems), compared=True)
+    tell_problems(report.problems, "verify")
+    return report
 
 
 def originals(
@@ -115,7 +122,7 @@ def _options(
 
 
 def _find(name: str, source: Any) -> str:
-    if not name:
+    if not name or regular.name_rule(name):  # one that leads elsewhere is not looked for
         raise UsageError("the dataset was built with a metadata table; pass --metadata FILE")
     if isinstance(source, str | Path):
         for folder in (Path(source), Path(source).parent):

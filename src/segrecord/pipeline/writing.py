@@ -23,8 +23,9 @@ from segrecord.errors import DataError, EngineError, Finding, OutputError, Recor
 from segrecord.options import Options
 from segrecord.pipeline import disclosure, known, pseudonyms, scanning
 from segrecord.pipeline.judging import Judge, Scan
-from segrecord.pipeline.monitor import Monitor, Silent
+from segrecord.pipeline.monitor import Monitor
 from segrecord.pipeline.sifting import LeftOut, sift
+from segrecord.pipeline.telling import tell, watching
 from segrecord.planning import plan as planning
 from segrecord.quality import facts
 from segrecord.quality.kept import KeptScan
@@ -69,7 +70,8 @@ def build(source: Any, out: str | Path, *, monitor: Monitor | None = None, **opt
     Args:
         source: as for `scan`.
         out: the folder of the dataset; it must be new, empty, or (with `overwrite`) a dataset.
-        monitor: is told how the work goes.
+        monitor: is told how the work goes; None: whoever sits at a terminal or notebook, if
+            anybody does. `Silent()` tells nobody.
         **options: see `segrecord.options`.
 
     Raises:
@@ -84,15 +86,16 @@ def build(source: Any, out: str | Path, *, monitor: Monitor | None = None, **opt
     disclosure.check_places(chosen.records, target)
     given = chosen.report.card
     said = card.read_card(given) if given is not None else card.Card()
+    judge = Judge.of(chosen, target)
     with (
+        watching(monitor) as watcher,
         LocalEngine(chosen.run.workers, scanning.PRELOAD) as engine,
         stage.opened(target) as place,
         _no_space_left(target),
     ):
         # Again, now that no other build can commit.
         stage.check_output(target, inputs, overwrite=chosen.run.overwrite)
-        judge = Judge.of(chosen, target)
-        run = _Build(judge, engine, place, monitor or Silent(), said)
+        run = _Build(judge, engine, place, watcher, said)
         scanned = _scan(source, run)
         sound, left_out = sift(scanned, judge, partial(_stop, place, scanned))
         bases = _folders(source, scanned.samples, chosen)
@@ -100,6 +103,8 @@ def build(source: Any, out: str | Path, *, monitor: Monitor | None = None, **opt
         own = told if judge.secret is None else disclosure.told(left_out.findings)
         manifest, reused = _write(sound, left_out._replace(findings=own), run)
         place.close()
+    shown = watcher if monitor is None else None
+    tell(told, "build", shown, private=judge.secret is not None, written=True)
     return Built(target, manifest, told, time.perf_counter() - began, reused)
 
 

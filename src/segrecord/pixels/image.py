@@ -52,9 +52,12 @@ _MODES |= {"RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"}
 _TENSORFLOW_READS = frozenset({0, 1, 2})
 """JPEG processes: sequential and progressive, Huffman-coded."""
 
+_ALPHA_MODES = frozenset({"LA", "RGBA"})
+
 _FLAT_MODES = frozenset({"1", "P"})
 """Few values in large areas: these compress as masks do."""
 
+_OPAQUE = 255
 _BYTE, _DEEP = 8, 16
 _FIX = "save it as an 8-bit PNG, or leave it out"
 
@@ -82,6 +85,9 @@ class ImageFacts(NamedTuple):
     """Why the bytes are not kept; "" where they are."""
     notes: tuple[Note, ...] = ()
     """What to warn of."""
+    alpha: opened.Alpha = ""
+    transparent: int | None = None
+    """Pixels that are not wholly opaque; None without alpha, or where they were not counted."""
 
 
 def examine(data: bytes, *, decoded: bool = False) -> tuple[ImageFacts, Pixels | None]:
@@ -93,7 +99,7 @@ def examine(data: bytes, *, decoded: bool = False) -> tuple[ImageFacts, Pixels |
 
     Returns:
         Its facts; and its pixels as `decode` gives them, where they are wanted, or where the check
-        has decoded them anyway.
+        has decoded them anyway. Transparent pixels are counted where there are pixels.
 
     Raises:
         PixelError: the file is broken, no image, or of a kind that is not supported.
@@ -108,12 +114,15 @@ def examine(data: bytes, *, decoded: bool = False) -> tuple[ImageFacts, Pixels |
         facts = _png_facts(walked, len(data))
         _check_depth(facts)
         if facts.handling == "encode":
-            return facts, decode(data)
-        return facts, _png_pixels(data, walked, rows) if decoded else None
+            return _without_alpha(facts, _decode(data, alpha=True))
+        if decoded:
+            return _without_alpha(facts, _png_pixels(data, walked, rows))
+        return facts, None
     picture = opened.load(data, form)
     facts = _other_facts(picture, form)
     _check_depth(facts)
-    return facts, orient(opened.pixels(picture, alpha=False), picture.orientation)
+    pixels = opened.pixels(picture, alpha=True)
+    return _without_alpha(facts, orient(pixels, picture.orientation))
 
 
 def examine_header(head: bytes) -> ImageFacts | None:
@@ -271,7 +280,8 @@ def _png_facts(found: png.Png, length: int = 0) -> ImageFacts:
     size = (found.height, found.width)
     trailing = length > found.end
     facts = _facts("png", mode, depth, found.orientation, size, reasons=reasons, trailing=trailing)
-    return facts._replace(notes=found.notes) if found.notes else facts
+    alpha: opened.Alpha = "straight" if found.transparent or mode in _ALPHA_MODES else ""
+    return facts._replace(alpha=alpha, notes=found.notes)
 
 
 def _jpeg_facts(found: jpeg.Jpeg, length: int = 0) -> ImageFacts:
@@ -299,7 +309,8 @@ def _other_facts(picture: opened.Opened, form: str) -> ImageFacts:
     size = (picture.image.height, picture.image.width)
     mode, depth = picture.image.mode, picture.bit_depth
     reasons = [f"format {form}"]
-    return _facts(form, mode, depth, picture.orientation, size, reasons=reasons, trailing=False)
+    facts = _facts(form, mode, depth, picture.orientation, size, reasons=reasons, trailing=False)
+    return facts._replace(alpha=picture.alpha)
 
 
 def _facts(
@@ -335,13 +346,19 @@ def _check_depth(facts: ImageFacts) -> None:
 
 
 def _png_pixels(data: bytes, walked: png.Png, rows: bytes) -> Pixels:
-    """Upright grey or RGB pixels of a PNG that is stored as it is; the walk has inflated it."""
-    found = png_reader.pixels(walked, rows)
-    if found is None:  # interlaced
-        return decode(data)
-    if found.ndim == 2 or found.shape[2] == 3:  # noqa: PLR2004 - height and width; RGB
-        return found
-    return np.ascontiguousarray(found[:, :, 0] if found.shape[2] == 2 else found[:, :, :3])  # noqa: PLR2004 - LA
+    """Upright pixels, with their alpha, of a PNG that is stored as it is; the walk inflated it."""
+    # A transparent colour is no channel of the rows.
+    found = None if walked.transparent else png_reader.pixels(walked, rows)
+    return _decode(data, alpha=True) if found is None else found  # None: interlaced
+
+
+def _without_alpha(facts: ImageFacts, pixels: Pixels) -> tuple[ImageFacts, Pixels]:
+    """The facts with the transparent pixels counted; and the pixels (H, W) or (H, W, 3)."""
+    if pixels.ndim == 2 or pixels.shape[2] == 3:  # noqa: PLR2004 - height and width; RGB
+        return facts, pixels
+    clear = int(np.count_nonzero(pixels[:, :, -1] != _OPAQUE))
+    colours = pixels[:, :, 0] if pixels.shape[2] == 2 else pixels[:, :, :3]  # noqa: PLR2004 - LA
+    return facts._replace(transparent=clear), np.ascontiguousarray(colours)
 
 
 def _jpeg_pixels(data: bytes, found: jpeg.Jpeg, stored: Pixels | None) -> Pixels:

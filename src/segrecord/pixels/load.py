@@ -48,11 +48,13 @@ def load_head(path: str, limit: int) -> Head:
         finally:
             os.close(descriptor)
     except FileNotFoundError:
-        raise PixelError("missing-file", "the file does not exist", "mend the path") from None
+        raise PixelError("missing-file", "the file does not exist", "fix the path") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise PixelError(
-            "unreadable-file", f"the file cannot be read: {reason}", "mend the file or its rights"
+            "unreadable-file",
+            f"the file cannot be read: {reason}",
+            "fix the permissions, or check the disk",
         ) from None
 
 
@@ -63,7 +65,7 @@ def _read(descriptor: int, limit: int) -> Head:
         raise PixelError(
             "unreadable-file",
             "it is no regular file but a folder, pipe or device",
-            "mend the path",
+            "fix the path",
         )
     if size > MAX_FILE_BYTES:
         raise PixelError(

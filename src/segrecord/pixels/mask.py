@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from segrecord.errors import Note, PixelError
 from segrecord.options import IGNORE
@@ -102,6 +102,12 @@ def read(data: bytes) -> MaskPlane:
             values = _oriented(grey, walked.orientation)
             return MaskPlane(values, "grey", "png", mode, walked.notes)
     facts, opened = image.open_checked(data)
+    if facts.alpha == "unread":
+        raise PixelError(
+            "mask-alpha",
+            "the mask has a channel beside its values, and it is unclear which of them is meant",
+            "save the mask as an 8-bit PNG of one channel",
+        )
     kind: Kind = {"1": "bilevel", "P": "palette"}.get(opened.mode, "grey")  # type: ignore[assignment]
     if kind == "palette" and facts.format == "gif":
         kind = "grey"
@@ -155,6 +161,9 @@ def _grey_of_gif(opened: Image.Image) -> Ids:
         )
     levels = np.zeros(256, np.uint8)
     levels[used] = colours[:, 0]
+    clear = opened.info.get("transparency")
+    if clear is not None and levels[clear]:
+        raise _alpha_error(opened.histogram()[clear])
     plane: Ids = levels[np.asarray(opened)]
     return plane
 
@@ -211,12 +220,15 @@ def _check_alpha(plane: Plane, alpha: Plane) -> None:
     if not clear.any():
         return
     if plane[clear].any() or int(plane.min()) == int(plane.max()):
-        raise PixelError(
-            "mask-alpha",
-            f"{int(clear.sum())} pixels are transparent and it is unclear whether colour or "
-            "alpha is the mask",
-            "save the mask without an alpha channel",
-        )
+        raise _alpha_error(int(clear.sum()))
+
+
+def _alpha_error(clear: int) -> PixelError:
+    return PixelError(
+        "mask-alpha",
+        f"{clear} pixels are transparent and it is unclear whether colour or alpha is the mask",
+        "save the mask without an alpha channel",
+    )
 
 
 def _oriented(plane: Plane, orientation: int) -> Plane:
@@ -249,16 +261,34 @@ def edge_share(plane: MaskPlane) -> float | None:
     values = plane.values
     if plane.kind != "grey" or values.dtype != np.uint8:
         return None
-    low, high = values.min(), values.max()
-    between = (values != low) & (values != high)
-    total = int(between.sum())
-    if not total:
+    low, high = values == values.min(), values == values.max()
+    between = _bits(~(low | high))
+    if not between:
         return None
-    near = EDGE_RADIUS * 2 + 1
-    picture = Image.fromarray(values)
-    lowest = np.asarray(picture.filter(ImageFilter.MinFilter(near)))
-    highest = np.asarray(picture.filter(ImageFilter.MaxFilter(near)))
-    return int((between & (lowest == low) & (highest == high)).sum()) / total
+    row = 8 * (values.shape[1] // 8 + 2)
+    at_edge = between & _grown(_bits(low), row) & _grown(_bits(high), row)
+    return at_edge.bit_count() / between.bit_count()
+
+
+def _bits(flags: npt.NDArray[np.bool_]) -> int:
+    """Flags (H, W) as one number, the first its highest bit; 8 zeros or more end each row.
+
+    Shifting it shifts the whole picture: with that an edge share takes 0.3 ms at 512 x 512, with
+    Pillow's rank filters 26.
+    """
+    packed = np.packbits(flags, axis=1)
+    height, width = flags.shape
+    padded = np.zeros((height, width // 8 + 2), np.uint8)
+    padded[:, : packed.shape[1]] = packed
+    return int.from_bytes(padded.data)
+
+
+def _grown(bits: int, row: int) -> int:
+    """What lies within EDGE_RADIUS pixels, also diagonally, of what is set; `row` bits a row."""
+    for step in (1, row):
+        for _ in range(EDGE_RADIUS):
+            bits |= bits << step | bits >> step
+    return bits
 
 
 def where(plane: MaskPlane) -> bytes:

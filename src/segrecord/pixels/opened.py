@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 import warnings
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +25,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Pixels = npt.NDArray[np.uint8]
+Alpha = Literal["", "straight", "premultiplied", "unread"]
+"""How a file says which pixels are transparent: not at all; by an alpha channel, or a transparent
+colour; the same, its colours multiplied by it; by further channels, whose meaning it leaves open
+and which are not read."""
 
 _ORIENTATION = 0x0112
 _BITS_PER_SAMPLE = 258
 _SAMPLE_FORMAT = 339
+_SAMPLES_PER_PIXEL = 277
+_EXTRA_SAMPLES = 338
 """Tags of TIFF 6.0."""
+
+_ASSOCIATED = 1
+"""The value of ExtraSamples for an alpha by which the colours were multiplied."""
 
 _BACK = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -58,6 +67,7 @@ class Opened(NamedTuple):
     """EXIF, 1 to 8."""
     bit_depth: int
     """Bits a sample in the file."""
+    alpha: Alpha
 
 
 def load(data: bytes, form: str) -> Opened:
@@ -105,7 +115,9 @@ def _load(data: bytes, form: str) -> Opened:
             "save the frame that is meant as a file of its own",
         )
     orientation = _orientation(opened)
-    depth = _bit_depth(opened)
+    depth, alpha = _bit_depth(opened), _alpha(opened)
+    if form == "bmp" and opened.mode == "RGB" and _fourth_byte_varies(data):
+        alpha = "unread"
     if form == "bmp" and opened.mode == "1" and _bmp_bits(data) != 1:
         raise PixelError(
             "unsupported-mode",
@@ -114,13 +126,13 @@ def _load(data: bytes, form: str) -> Opened:
         )
     if not isinstance(opened, TiffImagePlugin.TiffImageFile):
         opened.load()
-        return Opened(opened, orientation, depth)
+        return Opened(opened, orientation, depth, alpha)
     turned = opened.getexif().get(_ORIENTATION, 1)  # by Pillow's reader: by the tag, else by XMP
     with _libtiff_heard():
         opened.load()
     if turned in _BACK:
         opened = opened.transpose(_BACK[turned])
-    return Opened(opened, orientation, depth)
+    return Opened(opened, orientation, depth, alpha)
 
 
 @contextlib.contextmanager
@@ -164,11 +176,19 @@ def _bmp_bits(data: bytes) -> int:
     return int.from_bytes(data[at : at + 2], "little")
 
 
+def _fourth_byte_varies(data: bytes) -> bool:
+    """Whether a BMP of 32 bits a pixel keeps something, as alpha, in the byte that is reserved."""
+    if _bmp_bits(data) != 32:  # noqa: PLR2004 - as above
+        return False
+    reserved = data[int.from_bytes(data[10:14], "little") + 3 :: 4]
+    return reserved.count(reserved[:1]) < len(reserved)
+
+
 def _load_png(data: bytes) -> Opened:
     facts, found = png.parse(data)
     opened = Image.open(io.BytesIO(png.bare(data, found)), formats=["PNG"])
     opened.load()
-    return Opened(opened, facts.orientation, facts.bit_depth)
+    return Opened(opened, facts.orientation, facts.bit_depth, _alpha(opened))
 
 
 def _orientation(opened: Image.Image) -> int:
@@ -176,6 +196,15 @@ def _orientation(opened: Image.Image) -> int:
         found = opened.tag_v2.get(_ORIENTATION, 1)
         return found if found in _BACK else 1
     return exif.orientation(opened.info.get("exif", b"").removeprefix(b"Exif\0\0"))
+
+
+def _alpha(opened: Image.Image) -> Alpha:
+    if isinstance(opened, TiffImagePlugin.TiffImageFile):
+        if opened.tag_v2.get(_SAMPLES_PER_PIXEL, 1) > len(opened.getbands()):
+            return "unread"
+        if _ASSOCIATED in _tuple(opened.tag_v2.get(_EXTRA_SAMPLES, ())):
+            return "premultiplied"
+    return "straight" if opened.has_transparency_data else ""
 
 
 def _bit_depth(opened: Image.Image) -> int:

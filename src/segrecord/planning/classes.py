@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from segrecord.errors import Finding, UsageError
+from segrecord.errors import Finding, UsageError, counted
 from segrecord.options import SourceOptions
 
 
@@ -82,14 +82,14 @@ def assign(samples: pa.Table, options: SourceOptions) -> Classes:
 
 
 def _unknown(unknown: set[str], counts: Counter[str], path: str) -> Finding:
-    listed = ", ".join(f"{name!r} ({counts[name]} samples)" for name in sorted(unknown))
+    listed = ", ".join(f"{name!r} ({counted(counts[name], 'sample')})" for name in sorted(unknown))
     return Finding(
         "error",
         "unknown-class",
         "",
         path,
         f"the mapping lacks {listed}",
-        "add them to the mapping, or mend the labels",
+        "add them to the mapping, or correct the labels",
     )
 
 
@@ -100,7 +100,7 @@ def _unknown_sample(key: str, name: str) -> Finding:
         key,
         "",
         f"class {name!r} is not in the mapping",
-        "add it to the mapping, or mend the label",
+        "add it to the mapping, or correct the label",
     )
 
 

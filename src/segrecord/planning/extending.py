@@ -269,7 +269,7 @@ def _changed(
             samples["image"][row].as_py(),
             "the picture is not the one that the extended dataset has under this key; it keeps "
             f"the split {ties.names[ties.own[row]]}",
-            "nothing, if the picture was mended; give another picture another key",
+            "nothing, if the picture was corrected; give another picture another key",
         )
 
 

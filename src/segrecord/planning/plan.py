@@ -21,6 +21,8 @@ from segrecord.planning import split as splitting
 from segrecord.tables import PLAN
 
 DEFAULT_SHARDS = 10
+"""Of the largest split. The others have as many as their share of its records asks for, so that
+all shards hold about as many."""
 
 
 def splits(
@@ -86,10 +88,9 @@ def make(
     """
     order = ordering.order(samples["key"].to_pylist(), options.seed)
     ordered = np.array(names, object)[order]
-    parts = []
-    for name in sorted(set(names), key=_place):
-        rows = order[ordered == name]
-        parts.append(_sharded(name, rows, sizes, options))
+    by_split = {name: order[ordered == name] for name in sorted(set(names), key=_place)}
+    largest = max(map(len, by_split.values()))
+    parts = [_sharded(name, rows, largest, sizes, options) for name, rows in by_split.items()]
     rows, split, shards, positions = (np.concatenate(column) for column in zip(*parts, strict=True))
     return pa.table(
         [samples["key"].take(pa.array(rows)), rows, pa.array(split), shards, positions],
@@ -103,15 +104,16 @@ def _place(name: str) -> tuple[int, str]:
 
 
 def _sharded(
-    name: str, rows: np.ndarray, sizes: np.ndarray, options: PlanOptions
+    name: str, rows: np.ndarray, largest: int, sizes: np.ndarray, options: PlanOptions
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Rows dealt out to shards in their order."""
+    """Rows dealt out to shards in their order; `largest` is the number of the largest split."""
     total = len(rows)
     if options.shard_size is not None:
         bounds = _by_bytes(np.cumsum(sizes[rows], dtype=np.int64), options.shard_size)
     else:
-        # An empty shard looks like a damaged one.
-        shards = min(options.shards or DEFAULT_SHARDS, total)
+        # Never more than there are records: an empty shard looks like a damaged one.
+        most = min(options.shards or DEFAULT_SHARDS, largest)
+        shards = max(1, (2 * most * total + largest) // (2 * largest))  # to the nearest
         bounds = np.arange(shards + 1) * total // shards
     shard = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
     return rows, np.full(total, name, object), shard, np.arange(total) - bounds[shard]

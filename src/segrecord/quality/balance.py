@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segrecord.errors import Finding
+from segrecord.errors import Finding, counted
 from segrecord.quality.flat import Numbers, group_numbers, owners
-from segrecord.splits import fold_names
+from segrecord.splits import are_folds
 
 RATIO = 10
 """The largest class has over so many times the samples of the smallest. Fernandez et al. 2008
@@ -44,7 +44,7 @@ def class_ratio(samples: pa.Table) -> Iterator[Finding]:
     if largest["counts"] > RATIO * smallest["counts"]:
         ratio = largest["counts"] / smallest["counts"]
         message = (
-            f"class {largest['values']!r} has {largest['counts']} samples, class "
+            f"class {largest['values']!r} has {counted(largest['counts'], 'sample')}, class "
             f"{smallest['values']!r} {smallest['counts']}: {ratio:.3g} to 1"
         )
         fix = "train with the class weights of segrecord stats"
@@ -56,15 +56,15 @@ def empty_splits(
 ) -> Iterator[Finding]:
     """Splits that were asked for and have no sample."""
     message, fix = "split {!r} has no sample", "give it a larger share, or leave it out"
+    accept = "to accept it: --ignore empty-split"
     unit = _unit(samples)
     groups = np.count_nonzero(np.bincount(group_numbers(samples["group"])))
     if groups < len(names):
-        message += (
-            f": there are {groups} {unit[: -1 if groups == 1 else None]} for {len(names)} splits"
-        )
+        some = counted(int(groups), unit.removesuffix("s"))
+        message += f": {some} for {counted(len(names), 'split')}"
         fix = "make fewer splits: no group is divided" if unit == "groups" else "make fewer splits"
     for name in sorted(set(names) - set(splits)):
-        yield Finding("error", "empty-split", "", "", message.format(name), fix)
+        yield Finding("error", "empty-split", "", "", message.format(name), f"{fix}; {accept}")
 
 
 def _unit(samples: pa.Table) -> str:
@@ -93,7 +93,7 @@ def spread_classes(samples: pa.Table, splits: Sequence[str]) -> Iterator[Finding
     found = _spread(samples, splits)
     if len(found.splits) > 1:
         largest = np.arange(len(found.splits)) == np.argmax(found.samples)
-        held_out = ~largest | _are_folds(found.splits)
+        held_out = ~largest | are_folds(found.splits)
         for number, name in enumerate(found.classes):
             groups = found.groups[number]
             lacking = np.flatnonzero(groups == 0)
@@ -133,18 +133,14 @@ def _different(cells: Numbers, groups: Numbers, count: int) -> Numbers:
 def _lacking(name: str, lacking: list[str], number: int, found: _Spread) -> Finding:
     own, splits = int(found.own[number]), len(found.splits)
     message = (
-        f"class {name!r} is in no sample of split {' and '.join(map(repr, lacking))}: it has {own} "
-        f"{found.unit[: -1 if own == 1 else None]} for {splits} splits"
+        f"class {name!r} is in no sample of split {' and '.join(map(repr, lacking))}: it has "
+        f"{counted(own, found.unit.removesuffix('s'))} for {splits} splits"
     )
-    fix = "mend the splits, or leave them out and pass --split"
+    fix = "correct the splits, or leave them out and pass --split"
     if own < splits:
         fix = f"get more {found.unit} of the class, make fewer splits, or leave the class out"
+    fix += "; to accept it: --ignore split-lacks-class"
     return Finding("error", "split-lacks-class", "", "", message, fix)
-
-
-def _are_folds(splits: list[str]) -> bool:
-    """Whether each of them is held out in its turn."""
-    return set(splits) == set(fold_names(len(splits)))
 
 
 def _few(name: str, few: list[tuple[str, int]], found: _Spread) -> Finding:
@@ -154,7 +150,7 @@ def _few(name: str, few: list[tuple[str, int]], found: _Spread) -> Finding:
         f"{100 // GROUPS} % of what a score says of the class"
     )
     way = "give the split a larger share, or pass --folds K"
-    if _are_folds(found.splits):
+    if are_folds(found.splits):
         way = "or make fewer folds"
     fix = f"get more {found.unit} of the class, {way}"
     return Finding("warning", "few-groups", "", "", message, fix)

@@ -18,7 +18,13 @@ from segrecord.errors import Finding
 from segrecord.options import Options
 from segrecord.quality.balance import class_ratio, empty_splits, no_group, spread_classes
 from segrecord.quality.coverage import foregrounds, mapped
-from segrecord.quality.files import extensions, handling, personal_metadata, stale_names
+from segrecord.quality.files import (
+    extensions,
+    handling,
+    personal_metadata,
+    stale_names,
+    transparency,
+)
 from segrecord.quality.flat import part_field, values
 from segrecord.quality.listed import (
     divided_groups,
@@ -86,6 +92,10 @@ CHECKS: tuple[Check[Scanned], ...] = (
         ),
     ),
     Check(lambda of: handling(of.samples, of.facts), ("re-encoded", "trimmed")),
+    Check(
+        lambda of: transparency(of.samples, of.facts),
+        ("transparent-pixels", "unread-channel", "alpha-channel"),
+    ),
     Check(lambda of: extensions(of.samples, of.facts), ("wrong-extension",)),
     Check(lambda of: missing_splits(of.samples), ("no-split",)),
     Check(lambda of: divided_groups(of.samples), ("divided-group",)),

@@ -64,6 +64,7 @@ def compare(
     facts: pa.Table,
     engine: Runner,
     progress: Callable[[int], None],
+    sample: Numbers,
 ) -> Compared:
     """Read the pictures of these pairs of rows again and compare them.
 
@@ -76,13 +77,16 @@ def compare(
         facts: row by row of the same samples, with the hash of each image file.
         engine: runs `perceptual.thumbnails`.
         progress: called with the number of images read, now and then.
+        sample: rows of pictures that are read too: how much those of the set differ.
     """
-    rows = np.unique(np.concatenate([nominated.first, nominated.second])).astype(np.int64)
+    rows = np.unique(np.concatenate([nominated.first, nominated.second, sample])).astype(np.int64)
     thumbs, is_read = _read_again(_wanted(rows, samples, facts), engine, progress)
     first, second = np.searchsorted(rows, nominated.first), np.searchsorted(rows, nominated.second)
     there = is_read[first] & is_read[second]
     first, second, turn = first[there], second[there], nominated.turn[there]
-    found = _likeness(thumbs, first, second, turn)
+    some = np.searchsorted(rows, sample)
+    least = perceptual.same_from(thumbs[some[is_read[some]]])
+    found = _likeness(thumbs, first, second, turn, least)
     pairs = Pairs(rows[first], rows[second], turn, found.correlation)
     return _best(pairs, found.same)
 
@@ -120,12 +124,13 @@ def _likeness(
     first: npt.NDArray[np.intp],
     second: npt.NDArray[np.intp],
     turn: npt.NDArray[np.uint8],
+    least: int,
 ) -> Likeness:
     found = Likeness(np.zeros(len(first)), np.zeros(len(first), np.bool_))
     for number in range(TURNS):
         for part in _parts(np.flatnonzero(turn == number)):
             other = perceptual.turned(thumbs[second[part]], number)
-            alike = perceptual.likeness(thumbs[first[part]], other)
+            alike = perceptual.likeness(thumbs[first[part]], other, least)
             found.correlation[part], found.same[part] = alike
     return found
 

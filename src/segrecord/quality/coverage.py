@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segrecord.errors import Finding
+from segrecord.errors import Finding, counted
 from segrecord.options import IGNORE, IGNORE_NAME
 from segrecord.pixels.mask import Ids, ValueMap
 from segrecord.quality.flat import Flags, Numbers, named_parts, owners, part_field
@@ -75,7 +75,8 @@ def _masks(
             message = "the mask has no foreground: all its pixels are background or ignore"
         else:
             share = 100 * foreground / judged
-            message = f"{foreground} of {judged} pixels of the mask are foreground, {share:.3g} %"
+            whole = counted(judged, "pixel")
+            message = f"{foreground} of {whole} of the mask are foreground, {share:.3g} %"
         yield Finding("warning", code, key, path, message, _FIXES[code])
 
 
@@ -85,8 +86,8 @@ def _no_background(filled: int, masked: int) -> Finding:
         "full-mask",
         "",
         "",
-        f"{filled} of {masked} masks are foreground alone: class 0 is not the background here, or "
-        "all masks are inverted",
+        f"{filled} of {counted(masked, 'mask')} show foreground alone: class 0 is not the "
+        "background here, or all masks are inverted",
         "nothing if there is no background; else name it with --mask-map VALUE=background,...",
     )
 
@@ -140,7 +141,7 @@ def mapped(facts: pa.Table, reading: Reading) -> Iterator[Finding]:
     else:
         told = [f"{value} as {name(number)}" for value, number in meaning.ids]
     if len(told) > _SHOWN:
-        told = [*told[:_SHOWN], f"{len(told) - _SHOWN} more values"]
+        told = [*told[:_SHOWN], counted(len(told) - _SHOWN, "more value")]
     if pc.any(pc.equal(part_field(facts["masks"], "kind"), "bilevel")).as_py():
         told.append(f"white of 1-bit masks as {name(meaning.white)}")
     message = f"the masks' values are read so: {', '.join(told)}"

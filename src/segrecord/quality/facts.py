@@ -26,7 +26,7 @@ TASK_ROWS = {"full": 32, "basic": 32, "none": 256}
 
 RANK = {"none": 0, "basic": 1, "full": 2}
 
-FULL_ONLY = ("pixels_sha256", "mean", "deviation", "histogram", "phash")
+FULL_ONLY = ("pixels_sha256", "mean", "deviation", "histogram", "phash", "transparent")
 """Facts that only full checks find."""
 
 Progress = Callable[[int], None]
@@ -165,7 +165,7 @@ def _crashed(row: Row, checks: Checks, failure: EngineFailure) -> dict[str, Any]
         "code": "crashed",
         "path": failure.note or row.image,
         "message": f"reading the file ended in: {failure.message}",
-        "fix": "open the file with another program; mend it or leave it out",
+        "fix": "open the file with another program; repair it or leave it out",
     }
     return {
         "key": row.key,

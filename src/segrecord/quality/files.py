@@ -8,15 +8,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segrecord.errors import Finding
+from segrecord.errors import Finding, counted
 from segrecord.options import RecordOptions
 from segrecord.pixels.image import extension_agrees
 from segrecord.quality.flat import Rows, named, named_parts, owners, part_field, where
 
 _HANDLING = {
     "encode": ("re-encoded", "is stored losslessly as PNG"),
-    "trim": ("trimmed", "bytes after the end of the image are cut off"),
+    "trim": ("trimmed", "cut off, no decoder reads them"),
 }
+
+FEW_TRANSPARENT = 1
+"""Per cent of a picture's pixels: corners rounded by a tenth of its side are 0.9 %."""
 
 _STALE = (
     r"(?i)(?P<mark>[_-](?:downsampled|resized|thumb|thumbnail|copy|old|tmp|temp|bak|backup)"
@@ -38,6 +41,48 @@ def handling(samples: pa.Table, facts: pa.Table) -> Iterator[Finding]:
     for key, path, done, reason in named(samples, rows, *columns):
         code, what = _HANDLING[done]
         yield Finding("info", code, key, path, f"{reason}: {what}", "")
+
+
+def transparency(samples: pa.Table, facts: pa.Table) -> Iterator[Finding]:
+    """Images with an alpha channel or others beside the colours: no reader of a dataset sees it."""
+    opaque = where(pc.equal(facts["transparent"], 0))
+    if len(opaque):
+        some = "1 image has" if len(opaque) == 1 else f"{len(opaque)} images have"
+        message = f"{some} an alpha channel that is opaque everywhere: it is not read"
+        yield Finding("info", "alpha-channel", "", "", message, "")
+    rows = where(pc.not_equal(facts["image_alpha"], ""))
+    columns = [facts[name] for name in ("image_alpha", "transparent", "height", "width")]
+    for key, path, alpha, clear, height, width in named(samples, rows, *columns):
+        if alpha == "unread":
+            yield _unread(key, path)
+        elif clear is None:
+            yield _unseen(key, path)
+        if clear:
+            yield _transparent(key, path, clear, height * width, alpha)
+
+
+def _unread(key: str, path: str) -> Finding:
+    message = "the file has a channel beside the colours that is not read and not stored"
+    fix = "nothing if it can be spared; else save what it shows as an image or mask of its own"
+    return Finding("warning", "unread-channel", key, path, message, fix)
+
+
+def _unseen(key: str, path: str) -> Finding:
+    message = "the file has an alpha channel, which is not read; these checks do not look into it"
+    fix = "pass --checks full to know whether pixels are transparent"
+    return Finding("info", "alpha-channel", key, path, message, fix)
+
+
+def _transparent(key: str, path: str, clear: int, total: int, alpha: str) -> Finding:
+    stored = ", divided by the alpha they are stored multiplied by" * (alpha == "premultiplied")
+    message = (
+        f"{clear} of its pixels, {100 * clear / total:.2g} %, are transparent: what is read is "
+        f"the colours under them{stored}"
+    )
+    if 100 * clear <= FEW_TRANSPARENT * total:
+        return Finding("info", "alpha-channel", key, path, message, "")
+    fix = "look at it; if those colours are not meant, save it without alpha on the right ground"
+    return Finding("warning", "transparent-pixels", key, path, message, fix)
 
 
 def extensions(samples: pa.Table, facts: pa.Table) -> Iterator[Finding]:
@@ -123,7 +168,7 @@ def personal_metadata(
         message = f"the file holds {', '.join(held)}, which {done}"
         yield Finding("warning", "personal-metadata", key, path, message, fix)
     if len(rows) and not keeps:
-        some = f"{len(rows)} image{'s' * (len(rows) > 1)}"
+        some = counted(len(rows), "image")
         yield Finding(
             "info",
             "metadata-removed",

@@ -44,7 +44,8 @@ def divided_groups(samples: pa.Table) -> Iterator[Finding]:
             row["image"],
             f"it is of group {row['group']!r}, which stands in several splits, here in "
             f"{row['split']!r}",
-            "mend the splits, leave them out and pass --split, or leave the group out",
+            "correct the splits, leave them out and pass --split, or leave the group out: "
+            "--on-error quarantine; to accept it: --ignore divided-group",
         )
 
 
@@ -111,5 +112,5 @@ def _shared(path: str, keys: list[str]) -> Finding:
         keys[0],
         path,
         f"{len(keys)} samples name this file: {', '.join(keys[:_FEW])}{more}",
-        "mend the row that names the wrong file; nothing if it belongs to all of them",
+        "correct the row that names the wrong file; nothing if it belongs to all of them",
     )

@@ -24,6 +24,7 @@ from segrecord.errors import Note, PixelError
 from segrecord.options import Checks
 from segrecord.pixels import image, mask, metadata, perceptual
 from segrecord.pixels.load import load, load_head
+from segrecord.quality.values import maybe_smoothed
 
 HEAD_BYTES = 1 << 14
 """What --checks none reads of a file at first; the whole file where its header is longer."""
@@ -140,7 +141,7 @@ def _image_facts(
     if full and pixels is None:  # CMYK
         pixels = _attempt(facts["problems"], path, image.decode, data)
     if full and pixels is not None:
-        facts |= _statistics(pixels)
+        facts |= _statistics(pixels) | {"transparent": found.transparent}
 
 
 def _note_image(facts: dict[str, Any], found: image.ImageFacts) -> None:
@@ -155,6 +156,7 @@ def _note_image(facts: dict[str, Any], found: image.ImageFacts) -> None:
         "width": found.width,
         "image_handling": found.handling,
         "image_reason": found.reason,
+        "image_alpha": found.alpha,
     }
 
 
@@ -199,7 +201,7 @@ def _mask_facts(
         "width": width,
         "values": values,
         "counts": counts,
-        "edge_share": mask.edge_share(plane) if len(values) > 2 else None,  # noqa: PLR2004 - a value between
+        "edge_share": mask.edge_share(plane) if maybe_smoothed(values) else None,
         "pixels_sha256": hashlib.sha256(np.ascontiguousarray(plane.values).data).digest(),
         "map": mask.where(plane),
     }
@@ -288,7 +290,7 @@ def _header(path: str) -> _Header:
     if found is None:
         found = image.examine_header(load(path))
     if found is None:
-        raise PixelError("not-an-image", "the header has no end", "mend or remove the file")
+        raise PixelError("not-an-image", "the header has no end", "repair or remove the file")
     return _Header(found, head.size, head.modified)
 
 

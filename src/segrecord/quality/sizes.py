@@ -124,7 +124,7 @@ def _found(samples: pa.Table, parts: _Parts, flags: Flags) -> Iterator[_Found]:
 def _parts_size(samples: pa.Table, parts: _Parts, flags: Flags) -> Iterator[Finding]:
     for found in _found(samples, parts, flags):
         message = f"{found.differ}; masks of one image must have one size"
-        fix = "mend the mask, or leave it out"
+        fix = "correct the mask, or leave it out"
         yield Finding("error", "mask-parts-size", found.key, found.path, message, fix)
 
 
@@ -154,7 +154,7 @@ def _maybe_turned(samples: pa.Table, parts: _Parts, flags: Flags) -> Iterator[Fi
 def _aspect_mismatch(samples: pa.Table, parts: _Parts, flags: Flags) -> Iterator[Finding]:
     for found in _found(samples, parts, flags):
         message = f"{found.differ}: the aspect ratios differ, the picture may be cropped"
-        fix = "if both show the same area pass --mask-fit resize-any, else mend the mask"
+        fix = "if both show the same area pass --mask-fit resize-any, else correct the mask"
         yield Finding("error", "aspect-mismatch", found.key, found.path, message, fix)
 
 

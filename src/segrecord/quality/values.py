@@ -8,10 +8,10 @@ what to pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from segrecord.errors import Finding
+from segrecord.errors import Finding, counted
 from segrecord.options import IGNORE, IGNORE_NAME, PixelOptions
 from segrecord.pixels.mask import ValueMap, clear_of
 
@@ -103,7 +103,7 @@ def _off_values(mask: MaskValues, off: dict[int, int], rule: str, fix: str) -> F
     pixels, total = sum(off.values()), sum(mask.counts)
     share = 100 * pixels / total
     message = (
-        f"{len(off)} mask value{'s' * (len(off) > 1)} ({shown}), {rule}: {pixels} pixels, "
+        f"{counted(len(off), 'mask value')} ({shown}), {rule}: {counted(pixels, 'pixel')}, "
         f"{share:.2g} % of the mask"
     )
     return Finding("error", "mask-values", mask.key, mask.path, message, fix)
@@ -139,7 +139,7 @@ def _odd_masks(masks: list[MaskValues], union: list[int]) -> Iterator[Finding]:
     blamed = _blamed(off, smooth, dense=dense)
     fix = _way_out(smooth, union)
     if smooth and len(blamed) < len(off):  # a threshold would ruin the others
-        fix = "other masks hold class ids: mend this one, or pass --on-error quarantine"
+        fix = "other masks hold class ids: correct this one, or pass --on-error quarantine"
     for mask in blamed:
         counts = zip(mask.values, mask.counts, strict=True)
         yield _off_values(mask, {v: n for v, n in counts if v not in {0, 255}}, rule, fix)
@@ -167,9 +167,14 @@ def _may_be_id(value: int, *, dense: bool) -> bool:
     return value == IGNORE or (value < IGNORE and (dense or value < PLAUSIBLE_ID))
 
 
+def maybe_smoothed(values: Sequence[int]) -> bool:
+    """Whether a mask of these values has so many that its `edge_share` matters."""
+    return len(values) - 2 >= SMOOTH_VALUES
+
+
 def _looks_smoothed(mask: MaskValues) -> bool:
-    odd = len(mask.values) - 2
-    return odd >= SMOOTH_VALUES and mask.edge_share is not None and mask.edge_share >= SMOOTH_SHARE
+    share = mask.edge_share
+    return maybe_smoothed(mask.values) and share is not None and share >= SMOOTH_SHARE
 
 
 def _way_out(smooth: list[MaskValues], union: list[int]) -> str:
@@ -196,7 +201,8 @@ def _outvoted(masks: list[MaskValues], union: list[int]) -> Iterator[Finding]:
     plain = sum(map(_holds_ignore_only, masks))
     if plain <= len(others):
         return
-    rule = f"beside {plain} masks that hold only 0 and 255"
+    beside = counted(plain, "mask that holds", "masks that hold")
+    rule = f"beside {beside} only 0 and 255"
     for mask in others:
         counts = zip(mask.values, mask.counts, strict=True)
         off = {value: n for value, n in counts if value not in {0, IGNORE}}

@@ -7,6 +7,7 @@ masks' values; nothing that the writer made on its way is used.
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,7 @@ from segrecord.pixels.load import load
 from segrecord.pixels.metadata import held
 from segrecord.pixels.strip import stripped
 from segrecord.reading.content import read_mask
-from segrecord.records import example, schemas, tfrecord
+from segrecord.records import example, regular, schemas, tfrecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,7 +172,7 @@ def _differing(one: image.Pixels, other: image.Pixels) -> int:
 
 
 def _size(pixels: npt.NDArray[Any]) -> str:
-    return f"{pixels.shape[0]} x {pixels.shape[1]}"
+    return f"{pixels.shape[0]} x {pixels.shape[1]} (height x width)"
 
 
 def _mask(
@@ -335,7 +336,7 @@ def _places_differ(split: str, record: dict[str, Any], sample: dict[str, Any]) -
 def _quarantined(path: Path) -> set[str]:
     """The keys that were left out of the dataset."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with io.TextIOWrapper(regular.open_binary(path), "utf-8", newline="") as file:
             return {row.get("key", "") for row in csv.DictReader(file)}
     except (OSError, ValueError, csv.Error):
         return set()  # then every sample left out is told of

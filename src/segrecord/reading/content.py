@@ -155,7 +155,7 @@ def _image(row: IndexRow, found: Read) -> Iterator[str]:
         yield f"the image is stored in a way that TensorFlow reads otherwise: {facts.reason}"
     if (facts.height, facts.width) != (row.height, row.width):
         yield (
-            f"the image is {facts.height} x {facts.width}, the index says "
+            f"the image is {facts.height} x {facts.width} (height x width), the index says "
             f"{row.height} x {row.width}"
         )
 
@@ -207,7 +207,7 @@ def _raw_image(row: IndexRow, found: Read) -> Iterator[str]:
     elif len(found.image) != row.height * row.width * channels:
         yield (
             f"the image has {len(found.image)} bytes, {row.height} x {row.width} x {channels} "
-            f"are {row.height * row.width * channels}"
+            f"(height x width x channels) are {row.height * row.width * channels}"
         )
 
 
@@ -218,7 +218,10 @@ def _mask(task: CheckTask, row: IndexRow, stored: bytes) -> Iterator[str]:
         yield f"the mask is damaged: {error.message} ({error.code})"
         return
     if ids.shape != (row.height, row.width):
-        yield (f"the mask is {ids.shape[0]} x {ids.shape[1]}, the image {row.height} x {row.width}")
+        yield (
+            f"the mask is {ids.shape[0]} x {ids.shape[1]} (height x width), the image "
+            f"{row.height} x {row.width}"
+        )
     counts = mask.count_ids(ids)
     if not row.has_mask:
         yield from _filling(task.missing_mask, counts)

@@ -158,7 +158,8 @@ def _require_size(what: str, found: tuple[int, ...], size: tuple[int, ...] | Non
     if size is not None and found[:2] != size[:2]:
         raise PixelError(
             "size",
-            f"the {what} is {found[0]} x {found[1]}, it should be {size[0]} x {size[1]}",
+            f"the {what} is {found[0]} x {found[1]} (height x width), it should be "
+            f"{size[0]} x {size[1]}",
             _FIX,
         )
 

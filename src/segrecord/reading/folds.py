@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 import numpy as np
 
 from segrecord.errors import UsageError
-from segrecord.splits import fold_names
+from segrecord.splits import SPLIT_NAMES, fold_names
 
 if TYPE_CHECKING:
     from segrecord.reading.order import Rows
@@ -59,7 +59,11 @@ class Choice(NamedTuple):
             return tuple(splits)
         if self.split not in splits:
             known = ", ".join(splits) or "none: segrecord did not write it"
-            way = "" if folds is None else "; it has folds: pass fold= and part= instead"
+            way = ""
+            if folds is not None:
+                way = "; it has folds: pass fold= and part= instead"
+            elif splits and self.split in SPLIT_NAMES:
+                way = "; build it with --split train=0.8,val=0.1,test=0.1"
             raise UsageError(f"{place} has no split {self.split!r}, it has {known}{way}")
         return (self.split,)
 

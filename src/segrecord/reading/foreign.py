@@ -21,10 +21,11 @@ import numpy as np
 import pyarrow as pa
 
 from segrecord.errors import OutputError, RecordError, UsageError
+from segrecord.reading.arrow import mapped
 from segrecord.reading.frames import ShardFile
 from segrecord.reading.index import open_index, places, require_size
 from segrecord.records import manifest as manifests
-from segrecord.records import tfrecord
+from segrecord.records import regular, tfrecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,7 +90,10 @@ def open_shards(
         _keep(table.replace_schema_metadata({_FILES: signature}), kept, named=index is not None)
     counts = np.bincount(table["shard"].to_numpy(), minlength=len(files))
     first = np.concatenate([[0], np.cumsum(counts)]).tolist()
-    shards = (ShardFile(str(p), p.name, row) for p, row in zip(files, first, strict=False))
+    shards = (
+        ShardFile(str(path), path.name, row, links=True)
+        for path, row in zip(files, first, strict=False)
+    )
     return ForeignShards(tuple(shards), table, compression)
 
 
@@ -115,20 +119,22 @@ def _expanded(text: str) -> list[Path]:
         return sorted(found)
     if path.is_file():
         return [path]
-    found = [Path(name) for name in glob.glob(text, recursive=True)]  # noqa: PTH207 - absolute too
+    named = map(Path, glob.glob(text, recursive=True))  # noqa: PTH207 - absolute too
+    # A pipe or a link that leads nowhere stays: opening it tells of it.
+    found = sorted(file for file in named if not file.is_dir())
     if not found:
         raise UsageError(f"{text} names no file; name a shard, a folder, or a glob in quotes")
-    return sorted(file for file in found if file.is_file())
+    return found
 
 
 def _is_shard(path: Path) -> bool:
     hidden, offsets = path.name.startswith("."), path.suffix == ".idx"
-    return ".tfrecord" in path.name and not hidden and not offsets and path.is_file()
+    return ".tfrecord" in path.name and not hidden and not offsets and not path.is_dir()
 
 
 def _compression(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with regular.open_binary(path, links=True) as file:
             return tfrecord.compression_of(file.read(tfrecord.HEADER))
     except OSError as error:
         raise RecordError(str(path), f"cannot be opened: {error.strerror}") from None
@@ -149,12 +155,12 @@ def _scan(files: Sequence[Path], compression: str) -> pa.Table:
 
 
 def _hop(path: Path) -> Iterator[tuple[int, int]]:
-    with path.open("rb", buffering=_BUFFER) as file:
+    with os.fdopen(regular.descriptor(path, links=True), "rb", _BUFFER) as file:
         yield from tfrecord.hop(file, os.fstat(file.fileno()).st_size, str(path))
 
 
 def _read_through(path: Path, compression: str) -> Iterator[tuple[int, int]]:
-    with tfrecord.open_shard(path, compression) as stream:
+    with tfrecord.open_shard(path, compression, links=True) as stream:
         for offset, payload in tfrecord.read_records(stream, str(path)):
             yield offset, len(payload)
 
@@ -178,8 +184,7 @@ def _kept_name(files: Sequence[Path]) -> Path:
 def _load(kept: Path, signature: bytes) -> pa.Table | None:
     """The kept index, if it is one, and of these files as they are now."""
     try:
-        with pa.memory_map(str(kept)) as source:
-            table = pa.ipc.open_file(source).read_all()
+        table = mapped(kept, links=True)
         table.validate()
     except (OSError, pa.ArrowException, KeyError, ValueError):
         return None
@@ -246,7 +251,9 @@ def _offsets_path(shard: ShardFile, out: str | Path | None) -> Path:
 
 def _of_ours(paths: str | Path | Sequence[str | Path]) -> ForeignShards | None:
     """The shards and index of a dataset that segrecord built, if that is what is named."""
-    if not isinstance(paths, str | Path) or not (Path(paths) / manifests.MANIFEST).is_file():
+    if not isinstance(paths, str | Path):
+        return None
+    if not os.path.lexists(Path(paths) / manifests.MANIFEST):
         return None
     manifest = manifests.load(paths)
     for place in places(manifest):  # its index is taken at its word

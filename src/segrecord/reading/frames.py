@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from segrecord.errors import RecordError
 from segrecord.reading.columns import getter
-from segrecord.records import tfrecord
+from segrecord.records import regular, tfrecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,6 +37,8 @@ class ShardFile(NamedTuple):
     name: str
     """How errors name it."""
     first_row: int
+    links: bool = False
+    """Whether the path may be a symbolic link: of shards that the user named, and no manifest."""
 
 
 class Place(NamedTuple):
@@ -56,8 +58,8 @@ class _Descriptor:
 
     _close = staticmethod(os.close)  # at the end of a process `os` may be gone first
 
-    def __init__(self, path: str, _thread: int | None) -> None:
-        self.number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    def __init__(self, path: str, links: bool, _thread: int | None) -> None:  # noqa: FBT001
+        self.number = regular.descriptor(path, links=links)
 
     def __del__(self) -> None:
         if hasattr(self, "number"):
@@ -98,7 +100,8 @@ class Frames:
         shard, record, offset, length = self.place(row)
         try:
             thread = None if _SHARED else threading.get_ident()
-            descriptor = self._descriptor(self._shards[shard].path, thread)
+            file = self._shards[shard]
+            descriptor = self._descriptor(file.path, file.links, thread)
         except OSError as error:
             raise self.error(row, f"cannot be opened: {error.strerror}") from None
         name = self._shards[shard].name
@@ -113,7 +116,8 @@ class Frames:
         for row in rows:
             shard, _, offset, length = self.place(row)
             try:
-                number = self._descriptor(self._shards[shard].path, None).number
+                file = self._shards[shard]
+                number = self._descriptor(file.path, file.links, None).number
                 size = length + tfrecord.FRAME_OVERHEAD
                 os.posix_fadvise(number, offset, size, os.POSIX_FADV_WILLNEED)
             except (OSError, OverflowError):
@@ -126,6 +130,6 @@ def streamed(shard: ShardFile, compression: str) -> Iterator[bytes]:
     Raises:
         RecordError: the shard is damaged.
     """
-    with tfrecord.open_shard(shard.path, compression) as stream:
+    with tfrecord.open_shard(shard.path, compression, links=shard.links) as stream:
         for _, payload in tfrecord.read_records(stream, shard.name):
             yield payload

@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord.errors import RecordError
+from segrecord.reading.arrow import mapped
 from segrecord.reading.content import IndexRow
 from segrecord.records import manifest as manifests
+from segrecord.records import regular
 from segrecord.tables import META_PREFIX, RECORDS, TEXT
 
 if TYPE_CHECKING:
@@ -51,10 +53,10 @@ def require_size(shard: Path, size: int) -> None:
     """Refuse a shard that is not there, or was cut or swapped, before a record of it is read.
 
     Raises:
-        RecordError: it has not so many bytes.
+        RecordError: it has not so many bytes, or is no regular file.
     """
     try:
-        found = shard.stat().st_size
+        found = regular.status(shard).st_size
     except OSError as error:
         raise RecordError(str(shard), f"cannot be opened: {error.strerror}") from None
     if found != size:
@@ -80,8 +82,7 @@ def open_index(
     manifest = manifest or manifests.load(dataset)
     path = Path(dataset) / manifests.INDEX
     try:
-        with pa.memory_map(str(path)) as source:
-            table = pa.ipc.open_file(source).read_all()
+        table = mapped(path)
         table.validate(full=thorough)
         _check_columns(table, manifest.keep_columns, str(path))
         _check_ranges(table, manifest, str(path))

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord.errors import RecordError
+from segrecord.reading.arrow import mapped
 from segrecord.records import manifest as manifests
 from segrecord.tables import FACTS
 
@@ -106,15 +107,18 @@ def known_levels(dataset: str | Path, manifest: Manifest, index: pa.Table) -> Kn
     pixels = height.to_numpy().astype(np.int64) * width.to_numpy()
     images = Images(pixels, _channels(means), _channels(deviations))
     size = manifest.options.get("pixels", {}).get("size")
-    said = f"the images before resizing to {size[0]} x {size[1]}" if size else "the stored images"
+    said = (
+        f"the images before resizing to {size[0]} x {size[1]} (height x width)"
+        if size
+        else "the stored images"
+    )
     return Known(images, said)
 
 
 def _facts(path: Path) -> pa.Table | None:
     """The columns that are read; None: the file is absent, or of a version that lacks them."""
     try:
-        with pa.memory_map(str(path)) as source:
-            table = pa.ipc.open_file(source).read_all()
+        table = mapped(path)
         if [field for field in table.schema if field.name in _COLUMNS] != _FIELDS:
             return None
         table = table.select(_COLUMNS)

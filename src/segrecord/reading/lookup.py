@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from segrecord.errors import RecordError, UsageError
 from segrecord.reading.index import open_index, places
-from segrecord.records import example, schemas, tfrecord
+from segrecord.records import example, regular, schemas, tfrecord
 from segrecord.records import manifest as manifests
 
 _NEAR = 3
@@ -97,7 +97,7 @@ def _not_found(keys: pa.ChunkedArray, text: str, ending: list[str]) -> str:
 def _at(folder: Path, shard: str, offset: int, length: int, number: int) -> bytes:
     path = folder / shard
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        descriptor = regular.descriptor(path)
     except OSError as error:
         raise RecordError(str(path), f"cannot be opened: {error.strerror}") from None
     try:

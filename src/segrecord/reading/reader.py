@@ -6,6 +6,7 @@ one process. Rows are those of the index; threads may share it.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -194,7 +195,7 @@ class Reader:
 
 def _store(settings: Settings) -> stores.Store:
     path = settings.path
-    ours = isinstance(path, str) and (Path(path) / manifests.MANIFEST).is_file()
+    ours = isinstance(path, str) and os.path.lexists(Path(path) / manifests.MANIFEST)
     if ours and (settings.schema is not None or settings.index_file is not None):
         raise UsageError(f"{path} was written by segrecord: leave out schema and index")
     if isinstance(path, str) and (ours or (Path(path).is_dir() and settings.schema is None)):

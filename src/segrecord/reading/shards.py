@@ -10,12 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from segrecord.errors import RecordError
 from segrecord.reading import content
-from segrecord.records import example, schemas, tfrecord
+from segrecord.records import example, regular, schemas, tfrecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,14 +48,14 @@ def check_shard(task: CheckTask) -> tuple[RecordError, ...]:
 def examine_shard(task: CheckTask) -> Checked:
     """As `check_shard`, with the SHA-256 that the file has."""
     try:
-        size = os.stat(task.path).st_size  # noqa: PTH116 - Path.stat says the same, slower
-        file = Path(task.path).open("rb")  # noqa: SIM115 - closed by the with below
+        file = regular.open_binary(task.path)
     except FileNotFoundError:
         return Checked((RecordError(task.name, "the file is missing"),), "")
     except OSError as error:
         return Checked((RecordError(task.name, f"cannot be read: {error.strerror}"),), "")
     walk = _Walk(task)
     with file:
+        size = os.fstat(file.fileno()).st_size
         stream = _Hashed(file)
         if task.compression == "none":
             walk.over(cast("BinaryIO", stream), size)
@@ -69,7 +68,7 @@ def examine_shard(task: CheckTask) -> Checked:
 def check_file(task: CheckTask) -> Checked:
     """Size and SHA-256 alone, for where the index cannot be used."""
     try:
-        with Path(task.path).open("rb") as file:
+        with regular.open_binary(task.path) as file:
             sha256 = _Hashed(file).finish()
             size = file.tell()
     except OSError as error:

@@ -20,6 +20,7 @@ from segrecord.reading.content import CheckTask, IndexRow
 from segrecord.reading.index import open_index, places, rows_of
 from segrecord.reading.shards import Checked, check_file, check_shard, examine_shard
 from segrecord.records import manifest as manifests
+from segrecord.records import regular
 from segrecord.records.schemas import layout_of
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class Report(NamedTuple):
     """Of all shards together, as the manifest counts them."""
     not_checked: tuple[str, ...]
     """What nobody checked, in plain words."""
+    compared: bool = False
+    """Whether pixels and labels of all records were compared with the source as well; a record
+    that could not be is a problem."""
 
 
 def check_dataset(dataset: str | Path, engine: Runner, *, decode: bool = True) -> Report:
@@ -194,10 +198,16 @@ def _same_counts(
 def _folder(folder: Path, manifest: Manifest) -> Iterator[RecordError]:
     """Files that are missing or changed, and shards that should not be there."""
     for name, said in manifest.files.items():
-        if not (folder / name).is_file():
+        try:
+            found = _sha256(folder / name, wanted=bool(said))
+        except FileNotFoundError:
             yield RecordError(name, "the file is missing")
-        elif said and said != (found := _sha256(folder / name)):
-            yield RecordError(name, f"its SHA-256 is {found}, {manifests.MANIFEST} says {said}")
+        except OSError as error:
+            yield RecordError(name, f"cannot be read: {error.strerror}")
+        else:
+            if found != said:
+                rule = f"its SHA-256 is {found}, {manifests.MANIFEST} says {said}"
+                yield RecordError(name, rule)
     known = {place.shard.name for place in places(manifest)}
     for path in sorted(folder.iterdir()):
         if path.name not in known and _globbed(path.name, manifest):
@@ -206,13 +216,14 @@ def _folder(folder: Path, manifest: Manifest) -> Iterator[RecordError]:
                 "is not of this dataset, and readers that look for shards by their name would "
                 "read it; remove it",
             )
-    if MAPPING_FILE in manifest.files and (folder / MAPPING_FILE).is_file():
+    if MAPPING_FILE in manifest.files and (folder / MAPPING_FILE).exists():
         yield from _mapping(folder / MAPPING_FILE, manifest)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(path: Path, *, wanted: bool) -> str:
+    """SHA-256 of a regular file, in hexadecimal; "" where it is not wanted."""
+    with regular.open_binary(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if wanted else ""
 
 
 def _globbed(name: str, manifest: Manifest) -> bool:
@@ -224,7 +235,7 @@ def _globbed(name: str, manifest: Manifest) -> bool:
 
 def _mapping(path: Path, manifest: Manifest) -> Iterator[RecordError]:
     try:
-        classes = json.loads(path.read_bytes())
+        classes = json.loads(regular.read_bytes(path))
     except (OSError, ValueError, RecursionError):
         classes = None
     if classes != manifest.classes:
@@ -250,4 +261,4 @@ def _counts(manifest: Manifest, index: pa.Table) -> Iterator[RecordError]:
         yield RecordError(manifests.MANIFEST, rule)
     twice = index.num_rows - pc.count_distinct(index["key"]).as_py()
     if twice:
-        yield RecordError(manifests.INDEX, f"{twice} keys occur more than once")
+        yield RecordError(manifests.INDEX, f"keys that occur more than once: {twice}")

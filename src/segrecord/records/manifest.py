@@ -6,13 +6,17 @@ The file is written last; a folder without it holds no dataset. Docs: docs/forma
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
+from segrecord import splits as split_names
 from segrecord.errors import OutputError, RecordError
 from segrecord.options import Compression, SchemaName
+from segrecord.records import regular
 
 MANIFEST = "dataset.json"
 INDEX = "records.arrow"
@@ -22,6 +26,24 @@ FORMAT_VERSION = 1
 _EXTENSIONS: dict[str, str] = {"none": "", "gzip": ".gz", "zlib": ".zlib"}
 
 
+def _file_name(name: str) -> str:
+    if rule := regular.name_rule(name):
+        raise PydanticCustomError("file-name", "{name} {rule}", {"name": repr(name), "rule": rule})
+    return name
+
+
+def _split_name(name: str) -> str:
+    if rule := split_names.name_rule(name):
+        raise PydanticCustomError("split-name", "{rule}", {"rule": rule})
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_file_name)]
+"""Refused once, here, so that no reader of a manifest opens a file outside its folder."""
+
+SplitName = Annotated[str, AfterValidator(_split_name)]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,7 +51,7 @@ class _Part(BaseModel):
 class Shard(_Part):
     """One shard file."""
 
-    name: str
+    name: FileName
     records: int
     bytes: int
     """Size of the file."""
@@ -99,8 +121,8 @@ class Manifest(_Part):
     """How many findings of each code, errors included where the sample was quarantined."""
     not_checked: tuple[str, ...]
     """What was not checked, in plain words."""
-    splits: dict[str, Split]
-    files: dict[str, str]
+    splits: dict[SplitName, Split]
+    files: dict[FileName, str]
     """SHA-256, in hexadecimal, of the dataset's other files by name; "" of the read-me, which
     people may edit, and of the report, which can be written anew."""
 
@@ -143,7 +165,7 @@ def load(dataset: str | Path) -> Manifest:
         RecordError: the manifest is damaged, or of a format version this library does not know.
     """
     path = Path(dataset) / MANIFEST
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise OutputError(
             f"{dataset} holds no finished dataset: it has no {MANIFEST}; run segrecord build"
         )
@@ -153,7 +175,7 @@ def load(dataset: str | Path) -> Manifest:
 def read(path: Path) -> Manifest:
     """The manifest in this file; raises as `load`."""
     try:
-        text = path.read_bytes()
+        text = regular.read_bytes(path)
     except OSError as error:
         raise OutputError(f"{path} cannot be read: {error.strerror}") from error
     try:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 import google_crc32c
 
 from segrecord.errors import RecordError
+from segrecord.records import regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,15 +101,20 @@ def _gzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
     yield struct.pack("<II", crc, size & 0xFFFFFFFF)
 
 
-def open_shard(path: str | Path, compression: str) -> BinaryIO:
+def open_shard(path: str | Path, compression: str, *, links: bool = False) -> BinaryIO:
     """A shard file as a stream of its uncompressed bytes, for reading from the start.
+
+    Args:
+        path: of the file.
+        compression: none, gzip or zlib.
+        links: whether the path may be a symbolic link, as of `regular.descriptor`.
 
     Raises:
         RecordError: the file cannot be opened; or, while reading, the compressed data is
             damaged, ends early, or has bytes after its end.
     """
     try:
-        file = Path(path).open("rb")  # noqa: SIM115 - the caller closes it
+        file = regular.open_binary(path, links=links)
     except OSError as error:
         raise RecordError(str(path), f"cannot be opened: {error.strerror}") from error
     if compression == "none":

@@ -8,17 +8,27 @@ terminal would obey or the output cannot encode is printed as an escape.
 
 from __future__ import annotations
 
+import math
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
+from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
+from segrecord.errors import counted
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from rich.console import Console
 
     from segrecord.reading.coverage import Numbers
+
+__all__ = ["SCREEN", "WIDTH", "Part", "count_text", "counted", "cut", "numbers_text", "on_screen",
+           "print_gap", "print_line", "print_next", "print_parts", "print_table", "printable",
+           "screen_width", "size_text"]  # fmt: skip
 
 WIDTH = 80
 
@@ -27,6 +37,10 @@ SCREEN = 100
 
 Part = str | tuple[str, str]
 """A piece of a line: text, or text and its style."""
+
+_GAP = 2  # blanks between the columns of a table
+_HEADING = 8  # characters that a line of a broken heading holds, where there is room
+_TEXT = 32  # characters of a text that are not broken: the name of a shard has fewer
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
@@ -39,14 +53,24 @@ def size_text(size: float) -> str:
     return f"{size:.{0 if unit == 0 else 1}f} {_UNITS[unit]}"
 
 
-def counted(number: int, what: str) -> str:
-    """A number of things: "1 shard", "2 shards"."""
-    return f"{number} {what}{'s' * (number != 1)}"
+def count_text(count: int, one: str, many: str = "") -> str:
+    """A number and its noun: 1 finding, 21,000 findings."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def numbers_text(numbers: Numbers | None, form: str) -> tuple[str, ...]:
+def numbers_text(numbers: Numbers | None, form: Callable[[float], str]) -> tuple[str, ...]:
     """The four numbers, each in this form."""
-    return ("-",) * 4 if numbers is None else tuple(form.format(number) for number in numbers)
+    return ("-",) * 4 if numbers is None else tuple(map(form, numbers))
+
+
+def share_text(share: float, digits: int = 1) -> str:
+    """A share in per cent; with as many more digits as show that it is not none, or not all."""
+    if share in (0, 1):
+        return f"{share:.{digits}%}"
+    # Two digits of a part that the usual ones would show as none.
+    rest = min(share, 1 - share)
+    more = max(digits, -math.floor(math.log10(rest)) - 1) if 100 * rest < 10**-digits else digits
+    return f"{share:.{more}%}"
 
 
 def cut(text: str, length: int) -> str:
@@ -135,12 +159,36 @@ def print_next(console: Console, steps: Iterable[tuple[str, str]]) -> None:
 def print_table(
     console: Console, header: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1
 ) -> None:
-    """A table whose first columns are texts and whose other columns are numbers."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for number, name in enumerate(header):
+    """A table whose first columns are texts and whose other columns are numbers.
+
+    Where it is too wide headings are broken, then long texts. Numbers and short texts stay whole,
+    even if it is wider then.
+    """
+    cells = [[printable(value, console.encoding) for value in row] for row in (header, *rows)]
+    widths = _widths(cells, min(WIDTH, console.width), texts)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+    for number, name in enumerate(cells[0]):
         justify: Any = "left" if number < texts else "right"
-        heading = Text(printable(name, console.encoding), style="bold")
-        table.add_column(heading, justify=justify, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(value, console.encoding)) for value in row))
-    console.print(table, width=min(WIDTH, console.width))
+        heading = Text(name, style="bold")
+        table.add_column(heading, justify=justify, overflow="fold", width=widths[number])
+    for row in cells[1:]:
+        table.add_row(*map(Text, row))
+    # Rendered apart, since `print` would cut the columns beyond the console's width.
+    options = console.options.update(width=sum(widths) + _GAP * len(widths))
+    lines = console.render_lines(table, options, pad=False, new_lines=True)
+    console.print(Segments(chain.from_iterable(lines)), soft_wrap=True, end="")
+
+
+def _widths(cells: Sequence[Sequence[str]], room: int, texts: int) -> list[int]:
+    """How wide each column of a table is; the first row is its heading."""
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    whole = [max(map(cell_len, column[1:]), default=1) for column in zip(*cells, strict=True)]
+    named = [max(low, min(width, _HEADING)) for low, width in zip(whole, widths, strict=True)]
+    texts_broken = [min(low, _TEXT) for low in whole[:texts]] + whole[texts:]
+    for least in (named, whole, texts_broken):
+        while sum(widths) + _GAP * (len(widths) - 1) > room:
+            over = [width * (width > low) for width, low in zip(widths, least, strict=True)]
+            if not any(over):
+                break
+            widths[over.index(max(over))] -= 1
+    return widths

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from segrecord.reporting.layout import cut, numbers_text, print_line, print_table
+from segrecord.reporting.layout import (
+    counted,
+    cut,
+    numbers_text,
+    print_line,
+    print_table,
+    share_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,22 +34,29 @@ def print_masks(console: Console, masks: MaskStats) -> None:
     if not masks.records:
         print_line(console, "masks: none")
         return
-    print_line(console, f"masks: {masks.records} records with one, {masks.missing} without")
+    print_line(
+        console, f"masks: {counted(masks.records, 'record')} with one, {masks.missing} without"
+    )
     if masks.foreground is None:
         print_line(console, "mask pixels: unchecked")
         return
     total = max(sum(masks.classes.values()), 1)
     rows = [
-        (cut(name, _NAME), str(pixels), f"{pixels / total:.2%}", *_covered(masks.coverage[name]))
+        (
+            cut(name, _NAME),
+            str(pixels),
+            share_text(pixels / total, 2),
+            *_covered(masks.coverage[name]),
+        )
         for name, pixels in masks.classes.items()
     ]
     print_table(console, ("mask class", "pixels", "share", "masks", *_SHARE), rows)
     if masks.ignore_share:
-        print_line(console, f"to ignore: {masks.ignore_share:.2%} of all mask pixels")
+        print_line(console, f"to ignore: {share_text(masks.ignore_share, 2)} of all mask pixels")
     print_line(
         console, "masks: how many hold the class; min to max: its share of a mask, over all masks"
     )
-    shares = numbers_text(masks.foreground, "{:.1%}")
+    shares = numbers_text(masks.foreground, share_text)
     told = ", ".join(f"{name} {share}" for name, share in zip(_SHARE, shares, strict=True))
     print_line(console, f"foreground (all but class 0) of a mask: {told}")
     _print_by_label(console, masks.by_label)
@@ -62,12 +76,15 @@ def _print_by_label(console: Console, by_label: dict[str, dict[str, Coverage]]) 
 
 
 def _covered(coverage: Coverage) -> tuple[str, ...]:
-    return str(coverage.masks), *numbers_text(coverage.share, "{:.1%}")
+    return str(coverage.masks), *numbers_text(coverage.share, share_text)
 
 
 def _print_rest(console: Console, rows: int) -> None:
     if rows > _ROWS:
-        print_line(console, f"({rows - _ROWS} more rows are not shown: --json has them)")
+        print_line(
+            console,
+            f"({counted(rows - _ROWS, 'more row is', 'more rows are')} not shown: --json has them)",
+        )
 
 
 def print_levels(console: Console, stats: Stats) -> None:

@@ -47,7 +47,11 @@ _NAME = 20  # characters of a class name that heads a column
 
 def print_stats(console: Console, stats: Stats) -> None:
     """Splits, classes, sizes, levels and masks, and whether the classes are well mixed."""
-    print_line(console, f"{stats.name}: {stats.records} records, {size_text(stats.bytes)}", "bold")
+    print_line(
+        console,
+        f"{stats.name}: {counted(stats.records, 'record')}, {size_text(stats.bytes)}",
+        "bold",
+    )
     for split in stats.splits:
         console.print()
         _print_split(console, split)
@@ -79,10 +83,11 @@ def _print_split(console: Console, split: SplitStats) -> None:
             console, header, [*rows, ("all", str(split.records), size_text(split.bytes), *totals)]
         )
         if len(split.shards) > _SHARDS:
-            print_line(console, f"({len(split.shards) - _SHARDS} more shards are not shown)")
+            more = counted(len(split.shards) - _SHARDS, "more shard is", "more shards are")
+            print_line(console, f"({more} not shown)")
     else:
-        shards = f"{len(split.shards)} shards, {size_text(split.bytes)}"
-        print_line(console, f"{split.name}: {split.records} records in {shards}", "bold")
+        shards = f"{counted(len(split.shards), 'shard')}, {size_text(split.bytes)}"
+        print_line(console, f"{split.name}: {counted(split.records, 'record')} in {shards}", "bold")
         print_table(console, ["class", "records"], [(n, str(c)) for n, c in split.classes.items()])
     style = "bold red" if split.mixing.mixed is False else ""
     print_line(console, f"{split.name}: {split.mixing.sentence}", style)
@@ -90,7 +95,7 @@ def _print_split(console: Console, split: SplitStats) -> None:
 
 def _print_sizes(console: Console, stats: Stats) -> None:
     named = [("height", stats.heights), ("width", stats.widths)]
-    rows = [(name, *numbers_text(numbers, "{:.0f}")) for name, numbers in named]
+    rows = [(name, *numbers_text(numbers, "{:.0f}".format)) for name, numbers in named]
     print_table(console, ["pixels", "min", "median", "mean", "max"], rows)
     if stats.record_bytes is not None:
         least, median, mean, most = map(size_text, stats.record_bytes)
@@ -101,6 +106,8 @@ def print_report(console: Console, report: Report) -> None:
     """What a check has found: the first few problems of each kind, and how many more there are."""
     held = f"{counted(report.records, 'record')} in {counted(report.shards, 'shard')}"
     what = f": {held}, {size_text(report.bytes)}"
+    if report.compared:
+        what += "; all pixels and labels compared with the source"
     for note in report.not_checked:
         print_parts(console, ("not checked:", "yellow"), f" {note}")
     if not report.problems:

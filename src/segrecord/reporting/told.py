@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from segrecord import codes
 from segrecord.building import tfds
+from segrecord.reporting import verdict
 from segrecord.reporting.layout import (
     counted,
     on_screen,
@@ -51,6 +55,9 @@ _CLASSES = 12  # classes that are counted on one line
 CHANGED = "changed-since-scan"
 """The finding of a file that changed while it was read: a second run reads it as it is then."""
 
+WHOLE = frozenset({"empty-split", "split-lacks-class"})
+"""Findings about the set as a whole: they stay, whichever samples are left out."""
+
 _STEPS = {
     "view": ("segrecord view {}", "browse the records, mark wrong ones"),
     "verify": ("segrecord verify {}", "read every record back"),
@@ -58,6 +65,9 @@ _STEPS = {
     "show": ("segrecord show {} 0", "the first record with its mask"),
 }
 """What to do with a dataset: the command, and what it is for."""
+
+_STATES = {"ready": "green", "look": "yellow", "open": "yellow", "fix": "red"}
+"""The colours of the verdicts."""
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 
@@ -84,7 +94,7 @@ class ConsoleMonitor:
         self.close()
         if self.quiet:
             return
-        if not on_screen(self.console) or self.console.is_dumb_terminal:
+        if not _draws_bars(self.console):
             unit = "sample" if name == "scan" else "shard"
             print_parts(self.console, f"{name}: {counted(total, unit)}")
             return
@@ -114,6 +124,13 @@ class ConsoleMonitor:
             self._bar = None
 
 
+def _draws_bars(console: Console) -> bool:
+    """Whether a bar can move there; a notebook needs ipywidgets for it."""
+    if console.is_jupyter:
+        return importlib.util.find_spec("ipywidgets") is not None
+    return on_screen(console) and not console.is_dumb_terminal
+
+
 def print_understood(console: Console, source: Understood) -> None:
     """The sentence, what was passed over, and hints."""
     print_parts(console, (counted(len(source.samples), "sample"), "bold"), f": {source.sentence}")
@@ -131,21 +148,21 @@ def print_findings(console: Console, findings: Iterable[Finding]) -> None:
 
     An error or a warning is headed by its count; then follow the first few, with their paths, and
     the way out. A log has them whole. On a terminal the first takes two lines at most and the
-    others one, paths go without the folder that they share, and many kinds show one each.
+    others one, paths go without the folder that they share, and of many kinds those with more
+    findings than are shown anywhere show one each.
     """
     groups = _grouped(findings)
-    shown = [found for group in groups for found in group if found.level != "info"]
     if groups:
         print_gap(console)
-    root = _root([found.path for found in shown if found.path]) if on_screen(console) else ""
+    paths = [found.path for group in groups for found in group if found.path]
+    root = _root(paths) if on_screen(console) else ""
     if root:
         print_parts(console, f"paths below start from {root}")
-    most = _most(console, groups)
     for group in groups:
         if group[0].level == "info":
-            _print_info(console, group)
+            _print_info(console, group, root)
         else:
-            _print_group(console, group, root, most)
+            _print_group(console, group, root, _most(console, groups, group))
 
 
 def _grouped(findings: Iterable[Finding]) -> list[list[Finding]]:
@@ -156,10 +173,11 @@ def _grouped(findings: Iterable[Finding]) -> list[list[Finding]]:
     return sorted(groups.values(), key=lambda group: order.index(group[0].level))
 
 
-def _most(console: Console, groups: list[list[Finding]]) -> int:
-    """How many findings of one kind are printed."""
+def _most(console: Console, groups: list[list[Finding]], group: list[Finding]) -> int:
+    """How many findings of this group are printed."""
     kinds = sum(group[0].level != "info" for group in groups)
-    return 1 if on_screen(console) and kinds > MANY else SHOWN
+    one = on_screen(console) and kinds > MANY and len(group) > SHOWN
+    return 1 if one else SHOWN
 
 
 def _root(paths: list[str]) -> str:
@@ -178,13 +196,19 @@ def _print_group(console: Console, group: list[Finding], root: str, most: int) -
         some = ", for example" * (most < len(group) and most < SHOWN)
         print_parts(console, *head, f": {counted(len(group), 'finding')}{some}")
         for number, finding in enumerate(group[:most]):
-            where = _tail(console, finding.path.removeprefix(root) or finding.key)
+            where = _subject(console, finding, root)
             line = (f"{where}: " * bool(where), finding.message)
             print_parts(console, *line, indent=2, most=1 if number else 2)
         if most < len(group) and not some:
             print_parts(console, f"... and {len(group) - most} more", indent=2)
-    for fix in list(dict.fromkeys(finding.fix for finding in group if finding.fix))[:SHOWN]:
+    fixes = dict.fromkeys(filter(None, map(codes.way_out, group)))
+    for fix in list(fixes)[:SHOWN]:
         print_parts(console, ("->", "green"), f" {fix}", indent=2, hang=3)
+
+
+def _subject(console: Console, found: Finding, root: str) -> str:
+    """What the finding is about: its file, or else its sample."""
+    return _tail(console, found.path.removeprefix(root) or found.key)
 
 
 def _tail(console: Console, path: str) -> str:
@@ -193,17 +217,27 @@ def _tail(console: Console, path: str) -> str:
     return f"...{path[3 - room :]}" if on_screen(console) and len(path) > room else path
 
 
-def _print_info(console: Console, group: list[Finding]) -> None:
-    counts: dict[str, int] = {}
+def _print_info(console: Console, group: list[Finding], root: str) -> None:
+    """A line: each reason with the first few files that it is about."""
+    by_reason: dict[str, list[Finding]] = {}
     for finding in group:
-        counts[finding.message] = counts.get(finding.message, 0) + 1
-    reasons = [f"{number} x " * (number > 1) + text for text, number in counts.items()]
-    told = "; ".join(reasons[:SHOWN])
+        by_reason.setdefault(finding.message, []).append(finding)
+    reasons = list(by_reason)
+    some = list(by_reason.items())[:SHOWN]
+    told = "; ".join(_reason(console, reason, found, root) for reason, found in some)
     if len(reasons) > SHOWN:
         told += f"; and {counted(len(reasons) - SHOWN, 'more reason')}"
     if len(reasons) > 1:
         told = f"{counted(len(group), 'finding')}: {told}"
     print_parts(console, ("info", _COLOURS["info"]), f" {group[0].code}: {told}", most=2)
+
+
+def _reason(console: Console, reason: str, found: list[Finding], root: str) -> str:
+    names = [name for one in found[:SHOWN] if (name := _subject(console, one, root))]
+    if len(found) == 1:
+        return f"{names[0]}: {reason}" if names else reason
+    more = ", ..." * (len(found) > SHOWN)
+    return f"{len(found)} x {reason}" + f" ({', '.join(names)}{more})" * bool(names)
 
 
 def findings_json(findings: Iterable[Finding]) -> list[dict[str, str]]:
@@ -225,10 +259,16 @@ def print_manifest(console: Console, manifest: Manifest, path: str, seconds: flo
         print_parts(console, f"{name}: {held}{f' ({counts})' * bool(counts)}", indent=2)
     for style, line in _remarks(manifest):
         print_parts(console, (line, style), indent=2)
+    print_verdict(console, verdict.of_manifest(manifest))
     page = Path(path) / "report.html"
     if page.exists():
-        print_parts(console, f"report: {page} says whether it is ready to train on")
+        print_parts(console, f"report: {page}")
     print_steps(console, path, "view", "verify", "stats")
+
+
+def print_verdict(console: Console, found: verdict.Verdict) -> None:
+    """Whether to train, in a line."""
+    print_parts(console, ("verdict: ", "bold"), (found.line, _STATES[found.state]))
 
 
 def _remarks(manifest: Manifest) -> Iterator[tuple[str, str]]:
@@ -257,8 +297,10 @@ def print_steps(console: Console, path: str, *verbs: str) -> None:
 def _counts(counts: Mapping[str, int]) -> str:
     # Names may hold commas: "COVID-19, ARDS".
     listed = [f"{name} {count}" for name, count in counts.items()]
-    more = [f"and {len(listed) - _CLASSES} classes more"] * (len(listed) > _CLASSES)
-    return "; ".join([*listed[:_CLASSES], *more])
+    if len(listed) > _CLASSES:
+        more = counted(len(listed) - _CLASSES, "class", "classes")
+        listed = [*listed[:_CLASSES], f"and {more} more"]
+    return "; ".join(listed)
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -285,6 +327,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "shards": report.shards,
         "bytes": report.bytes,
         "not_checked": list(report.not_checked),
+        "compared_with_source": report.compared,
         "problems": [
             {"shard": it.shard, "record": it.record, "offset": it.offset, "rule": it.rule}
             for it in report.problems
@@ -292,19 +335,26 @@ def report_json(report: Report) -> dict[str, Any]:
     }
 
 
-def print_scan(console: Console, samples: int, findings: tuple[Finding, ...], source: str) -> None:
-    """The last lines of a scan: the count of findings, and what to do next."""
+def print_scan(
+    console: Console, outcome: verdict.Outcome, findings: tuple[Finding, ...], source: str
+) -> None:
+    """The last lines of a scan: the count of findings, the verdict, and what to do next."""
     print_gap(console)
-    print_parts(console, (counted(samples, "sample"), "bold"), ": ", *_tally(findings))
+    print_parts(console, (counted(outcome.samples, "sample"), "bold"), ": ", *_tally(findings))
+    counts = Counter((found.level, found.code) for found in findings)
+    tallies = [verdict.Tally(*kind, count) for kind, count in sorted(counts.items())]
+    print_verdict(console, verdict.verdict(tallies, outcome))
     errors = any(finding.level == "error" for finding in findings)
     groups = _grouped(findings)
-    if max(map(len, groups), default=0) > _most(console, groups):
+    if any(len(group) > _most(console, groups, group) for group in groups):
         print_parts(console, "all findings in a file: segrecord scan ... --findings FILE")
     if not errors:
         print_parts(console, f"next: segrecord build {source} OUT, with the options given here")
         return
-    print_parts(console, "next: mend the files, or pass what the arrows (->) ask for; scan again")
-    if way := way_out(findings, samples):
+    print_parts(
+        console, "next: correct the files, or pass what the arrows (->) ask for; scan again"
+    )
+    if way := way_out(findings, outcome.samples):
         print_parts(console, way.rstrip())
 
 
@@ -323,7 +373,8 @@ def way_out(findings: Iterable[Finding], samples: int) -> str:
     """A line that says how to go on without the bad samples, or "" where that is no way."""
     errors = [finding for finding in findings if finding.level == "error"]
     bad = {finding.key for finding in errors} - {""}
-    if not 0 < len(bad) < samples or any(found.code == CHANGED for found in errors):
+    stays = any(found.code == CHANGED or found.code in WHOLE for found in errors)
+    if not 0 < len(bad) < samples or stays:
         return ""
     them = "the bad sample" if len(bad) == 1 else f"the {len(bad)} bad samples"
     return f"or leave {them} out: segrecord build ... --on-error quarantine\n"

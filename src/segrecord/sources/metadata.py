@@ -150,7 +150,7 @@ def _twice(grid: Grid, positions: list[int], key: str) -> Finding:
         key,
         grid.row(positions[0]),
         f"{len(positions)} rows name this sample: rows {rows}; the first is taken",
-        "delete the rows that are too many",
+        "delete the rows that are too many; to accept it: --ignore metadata-duplicate-row",
     )
 
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from segrecord.building.command import build_command
 from segrecord.reading.index import split_rows
-from segrecord.reporting.layout import size_text
+from segrecord.reporting.layout import count_text, size_text
 
 if TYPE_CHECKING:
     from segrecord.records.manifest import Manifest
@@ -103,7 +103,7 @@ def _facts(manifest: Manifest, seconds: float | None) -> list[tuple[str, str]]:
         ("source", manifest.understood),
         ("schema", f"{manifest.schema_name}, compression {manifest.compression}"),
         ("seed", str(manifest.seed)),
-        ("left out", f"{manifest.quarantined:,} samples"),
+        ("left out", count_text(manifest.quarantined, "sample")),
         ("segrecord", manifest.segrecord),
         ("fingerprint", manifest.fingerprint),
     ]

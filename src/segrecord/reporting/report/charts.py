@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from segrecord.reporting.report.findings import count_text, cut
+from segrecord.reporting.layout import count_text
+from segrecord.reporting.report.findings import cut
 from segrecord.reporting.report.spread import CELLS, LEVEL_BINS
 from segrecord.reporting.report.svg import WIDTH, Frame, axes, bar, chart, floor, label, tag
 
@@ -49,20 +50,21 @@ def histogram(title: str, found: Histogram, unit: str, noun: str) -> Markup:
         title: what is counted.
         found: how many fall where.
         unit: of the edges, for the axis.
-        noun: of what is counted, in the plural.
+        noun: of what is counted, in the plural with an s.
     """
     edges, counts = found
     frame = Frame((edges[0], edges[-1]), (0, max(*counts, 1)))
     marks = [axes(frame, unit, noun)]
     for low, high, count in zip(edges, edges[1:], counts, strict=False):
         left, right = frame.across(low), frame.across(high)
-        said = f"{low:,.10g} to {high:,.10g}: {count:,} {noun}"
+        said = f"{low:,.10g} to {high:,.10g}: {count_text(count, noun.removesuffix('s'))}"
         if count:
             top = frame.up(count)
             marks.append(bar(left, top, right - left - 0.7, frame.bottom - top, "s1", said))
     most = counts.index(max(counts))
+    all_of_them = count_text(sum(counts), noun.removesuffix("s"))
     described = (
-        f"{sum(counts):,} {noun} from {edges[0]:,.10g} to {edges[-1]:,.10g}, {unit}; most, "
+        f"{all_of_them} from {edges[0]:,.10g} to {edges[-1]:,.10g}, {unit}; most, "
         f"{counts[most]:,}, between {edges[most]:,.10g} and {edges[most + 1]:,.10g}."
     )
     return chart(title, described, frame.total, *marks)
@@ -82,7 +84,7 @@ def named_bars(title: str, found: Sequence[tuple[str, int]], unit: str) -> Marku
         full = width > (frame.right - frame.left) * 0.8
         at = frame.left + width + (-5 if full else 5)
         marks.append(label(f"{count:,}", at, top + _BAR, "end" if full else "start", "on" * full))
-    described = "; ".join(f"{name}: {count:,}" for name, count in found) + f" {unit}."
+    described = f"Number of {unit}: " + "; ".join(f"{name}: {n:,}" for name, n in found) + "."
     marks.append(floor(frame, unit))
     return chart(title, described, frame.total, *marks)
 

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from segrecord.errors import RecordError
+from segrecord.errors import RecordError, counted
+from segrecord.reading.arrow import mapped
 from segrecord.reading.coverage import Masks, counted_masks
 from segrecord.reading.index import open_index, places, require_size
 from segrecord.records import manifest as manifests
@@ -91,15 +92,14 @@ def _shards(folder: Path, manifest: Manifest) -> list[str]:
         except RecordError as error:
             found.append(f"{place.shard.name} {error.rule}")
     if len(found) > _SHOWN:
-        return [*found[:_SHOWN], f"{len(found) - _SHOWN} more shards are not as they were written"]
+        return [*found[:_SHOWN], f"and {counted(len(found) - _SHOWN, 'more shard')} not as written"]
     return found
 
 
 def _facts(path: Path) -> tuple[pa.Table | None, list[str]]:
     """The columns of the facts that are there, and what is wrong with them."""
     try:
-        with pa.memory_map(str(path)) as source:
-            table = pa.ipc.open_file(source).read_all()
+        table = mapped(path)
         known = [FACTS.field(name) for name in _COLUMNS]
         table = table.select([field.name for field in known if field in list(table.schema)])
         table.validate(full=True)  # Arrow itself checks nothing, and noise for offsets crashes it

@@ -1,4 +1,4 @@
-"""`findings.csv` by code, and the verdict that follows from it.
+"""`findings.csv` by code and level.
 
 The list is read as a stream and only the first rows of a code are kept: there may be a million.
 """
@@ -6,12 +6,14 @@ The list is read as a stream and only the first rows of a code are kept: there m
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from segrecord.building.sidecars import FINDINGS_FILE
-from segrecord.codes import CODES
+from segrecord.codes import CODES, problem_of, way_out
 from segrecord.errors import Finding, Level
+from segrecord.records import regular
 from segrecord.tables import FINDINGS
 
 if TYPE_CHECKING:
@@ -54,8 +56,13 @@ class Group:
             self.rows.append(found)
 
     @property
+    def problem(self) -> str:
+        """What happened."""
+        return problem_of(self.code)
+
+    @property
     def rule(self) -> str:
-        """What holds where there is no such finding; "": the catalogue lacks the code."""
+        """What holds where there is no such finding; "": of an info, and of an unknown code."""
         return CODES[self.code].rule if self.code in CODES else ""
 
     @property
@@ -66,7 +73,7 @@ class Group:
     @property
     def fixes(self) -> tuple[str, ...]:
         """The ways out: those of the findings, or where they have none that of the code."""
-        own = tuple(dict.fromkeys(row.fix for row in self.rows if row.fix))
+        own = tuple(dict.fromkeys(way_out(row) for row in self.rows if row.fix))
         return own or ((CODES[self.code].fix,) if self.code in CODES else ())
 
     @property
@@ -116,7 +123,8 @@ def grouped(findings: Iterable[Finding]) -> Findings:
 def read_findings(folder: Path) -> tuple[Findings, list[str]]:
     """The findings of a dataset, and what is wrong with their list."""
     try:
-        with (folder / FINDINGS_FILE).open(encoding="utf-8", errors="replace", newline="") as file:
+        binary = regular.open_binary(folder / FINDINGS_FILE)
+        with io.TextIOWrapper(binary, "utf-8", "replace", newline="") as file:
             reader = csv.reader(file)
             if next(reader, None) != FINDINGS.names:
                 return Findings(()), [f"{FINDINGS_FILE} does not begin with the names of columns"]
@@ -144,86 +152,6 @@ def cut(text: str, length: int = _TEXT) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-class Item(NamedTuple):
-    """One line of the verdict."""
-
-    level: Level
-    text: str
-    fix: str
-    """What to do; "": the text says it."""
-    anchor: str
-    """Of the part of the page that says more."""
-
-
-class Verdict(NamedTuple):
-    """Whether to train."""
-
-    state: str
-    """"ready"; "fix": something is wrong; "open": nobody has looked."""
-    headline: str
-    text: str
-    fix: tuple[Item, ...]
-    look: tuple[Item, ...]
-
-
-_LISTED = 30
-"""Lines of each part of the verdict."""
-
-
 def anchor(group: Group) -> str:
     """Where on the page this group stands."""
     return f"{group.level}-{group.code}"
-
-
-class Outcome(NamedTuple):
-    """What a build has come to, beside its findings."""
-
-    written: int
-    """Samples."""
-    left_out: int
-    checked: bool
-    """Whether pixels were looked at."""
-    damage: int
-    """Damaged files and records that the report has met."""
-    unmixed: tuple[str, ...]
-    """The splits whose classes are not mixed over their shards."""
-
-
-def verdict(findings: Findings, outcome: Outcome) -> Verdict:
-    """Whether to train: errors and damage say no, warnings do not."""
-    fix = [_item(group) for group in findings.of("error")]
-    if outcome.damage:
-        said = count_text(outcome.damage, "damaged file or record", "damaged files or records")
-        fix.insert(0, Item("error", f"{said} in the dataset", "", "damage"))
-    look = [_item(group) for group in findings.of("warning")]
-    for name in outcome.unmixed:
-        said = f"the classes of {name} are not mixed over its shards"
-        look.append(Item("warning", said, "", "classes"))
-    state, headline, text = _judged(outcome, len(fix), len(look))
-    gone = f", {outcome.left_out:,} left out" if outcome.left_out else ""
-    text = f"{count_text(outcome.written, 'sample')} written{gone}. {text}"
-    return Verdict(state, headline, text, tuple(fix[:_LISTED]), tuple(look[:_LISTED]))
-
-
-def _judged(outcome: Outcome, fix: int, look: int) -> tuple[str, str, str]:
-    """State, headline and what it means, by the numbers of things to fix and to look at."""
-    if fix:
-        text = "What was written is sound; it lacks the samples that have errors."
-        if outcome.damage:
-            text = "What was written cannot be trusted before the damage is mended."
-        return "fix", f"{count_text(fix, 'thing')} to fix first", text
-    if not outcome.checked:
-        text = "No pixel was looked at: build with --checks basic or full before you train."
-        return "open", "Not checked", text
-    text = f"{count_text(look, 'thing')} to look at; none of them stops a training."
-    return "ready", "Ready to train", text if look else "No error and no warning."
-
-
-def _item(group: Group) -> Item:
-    said = f"{group.code}: {count_text(group.count, 'finding')}"
-    return Item(group.level, said, next(iter(group.fixes), ""), anchor(group))
-
-
-def count_text(count: int, one: str, many: str = "") -> str:
-    """A number and its noun: 1 finding, 21,000 findings."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

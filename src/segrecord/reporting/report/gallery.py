@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 
 from segrecord.options import IGNORE
+from segrecord.reporting.layout import count_text
 from segrecord.reporting.report import choosing, thumbnails
-from segrecord.reporting.report.findings import count_text
 from segrecord.reporting.report.thumbnails import LARGE, SMALL, Picture, Taken, Wanted
 from segrecord.tables import TEXT
 
@@ -38,6 +38,7 @@ class Shown(NamedTuple):
     masks: str
     """What its mask holds, in words."""
     size: str
+    """Height x width; "": it was left out."""
     picture: Picture | None
     why: str
     """Why there is no picture; "": there is one, or pictures are left out altogether."""

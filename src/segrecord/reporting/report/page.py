@@ -21,15 +21,17 @@ from markupsafe import Markup
 from segrecord.errors import OutputError
 from segrecord.reading.mixing import mixing_of
 from segrecord.reading.stats import ShardStats, SplitStats
+from segrecord.reporting.layout import count_text
 from segrecord.reporting.overlay import PALETTE
 from segrecord.reporting.report import charts, spread
 from segrecord.reporting.report.built import built
 from segrecord.reporting.report.data import Data, read
-from segrecord.reporting.report.findings import Outcome, anchor, count_text, cut, verdict
+from segrecord.reporting.report.findings import anchor, cut
 from segrecord.reporting.report.gallery import THUMBS, gallery
+from segrecord.reporting.verdict import Tally, outcome_of, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 REPORT = "report.html"
 
@@ -65,7 +67,7 @@ def make(
     splits = _splits(data)
     damage = (*data.damage, *shown.damage)
     context = {
-        "verdict": verdict(data.findings, _outcome(data, splits, len(damage))),
+        "verdict": verdict(_tallies(data), outcome_of(data.manifest, len(damage))),
         "built": built(data, command, seconds),
         "manifest": data.manifest,
         "findings": data.findings,
@@ -106,14 +108,9 @@ def write(dataset: str | Path, **settings: Any) -> Path:
     return path
 
 
-def _outcome(data: Data, splits: list[SplitStats], damage: int) -> Outcome:
-    return Outcome(
-        written=data.manifest.samples,
-        left_out=data.manifest.quarantined,
-        checked=_checks(data) != "none",
-        damage=damage,
-        unmixed=tuple(split.name for split in splits if split.mixing.mixed is False),
-    )
+def _tallies(data: Data) -> Iterator[Tally]:
+    for group in data.findings.groups:
+        yield Tally(group.level, group.code, group.count, next(iter(group.fixes), ""))
 
 
 def _checks(data: Data) -> str:
@@ -215,7 +212,7 @@ def _not_checked(data: Data, *, thumbnails: bool) -> list[str]:
         found.append("Duplicates and near duplicates: only --checks full decodes the images.")
     if checks.get("ignore"):
         found.append(
-            f"Findings told as info because --ignore says so: {', '.join(checks['ignore'])}."
+            f"Findings reported as info because --ignore says so: {', '.join(checks['ignore'])}."
         )
     if data.index["group"].null_count == data.index.num_rows:
         found.append("Leakage by patient: no sample has a group (--group-column).")

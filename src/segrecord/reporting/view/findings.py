@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from segrecord.building.sidecars import FINDINGS_FILE
-from segrecord.errors import RecordError
+from segrecord.codes import way_out
+from segrecord.errors import Finding, RecordError
+from segrecord.records import regular
 from segrecord.tables import FINDINGS
 
 if TYPE_CHECKING:
@@ -45,8 +47,11 @@ class Findings:
         """What was found of this record: level, code, message and fix of each finding."""
         first, end = np.searchsorted(self._row, [row, row + 1])
         part = self._table.slice(first, end - first)
-        found: list[dict[str, str]] = part.select(["level", "code", "message", "fix"]).to_pylist()
-        return found
+        found = (Finding(**row) for row in part.select(FINDINGS.names).to_pylist())
+        return [
+            {"level": one.level, "code": one.code, "message": one.message, "fix": way_out(one)}
+            for one in found
+        ]
 
 
 def read(dataset: str | Path) -> pa.Table:
@@ -56,17 +61,18 @@ def read(dataset: str | Path) -> pa.Table:
         RecordError: the list is damaged.
     """
     path = Path(dataset) / FINDINGS_FILE
-    if not path.is_file():
-        return FINDINGS.empty_table()
     types = {field.name: field.type for field in FINDINGS}
     try:
-        return pyarrow.csv.read_csv(
-            path,
-            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types=types, include_columns=FINDINGS.names, strings_can_be_null=False
-            ),
-        )
+        with regular.open_binary(path) as file:
+            return pyarrow.csv.read_csv(
+                file,
+                parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types=types, include_columns=FINDINGS.names, strings_can_be_null=False
+                ),
+            )
+    except FileNotFoundError:
+        return FINDINGS.empty_table()
     except (pa.ArrowException, OSError, KeyError) as error:
         reason = str(error).partition("\n")[0]
         raise RecordError(str(path), f"is no list of findings: {reason}") from None

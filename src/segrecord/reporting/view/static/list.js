@@ -1,6 +1,7 @@
 // The list: filters, pages, pictures.
 
 import { ask, at, counted, covered, element, filters, hash, reveal, shown, state } from "./common.js";
+import { keepNote } from "./record.js";
 
 function tile(one) {
   const folder = one.key.slice(0, one.key.lastIndexOf("/") + 1);
@@ -49,13 +50,14 @@ export async function showList() {
   asked.set("page", state().get("page") ?? 1);
   const found = await ask("api/records", asked);
   if (mine !== shown.turn) return;
+  keepNote();
   shown.page = found;
   shown.record = null;
   at("tiles").replaceChildren(...shown.page.records.map(tile));
   at("tiles").setAttribute("aria-busy", "false");
   const many = shown.page.pages > 1 ? `, page ${counted(shown.page.page)} of ${counted(shown.page.pages)}` : "";
   const of = shown.page.count === shown.page.total ? "" : ` of ${counted(shown.page.total)}`;
-  at("count").textContent = shown.page.count ? `${counted(shown.page.count)}${of} records${many}` : "No record is like that.";
+  at("count").textContent = shown.page.count ? `${counted(shown.page.count)}${of} ${shown.page.total === 1 ? "record" : "records"}${many}` : "No record is like that.";
   at("page").value = shown.page.page;
   at("page").max = shown.page.pages;
   at("pages-all").textContent = `of ${counted(shown.page.pages)}`;

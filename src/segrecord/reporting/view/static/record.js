@@ -10,13 +10,14 @@ export async function showRecord(key) {
   asked.set("key", key);
   const record = await ask("api/record", asked);
   if (mine !== shown.turn) return;
+  keepNote(); // what stands in the field belongs to the record that is left
   const opened = !shown.record;
   shown.record = record;
   at("key").textContent = record.key;
-  at("summary").textContent = [record.label_name, record.split, `${record.width} × ${record.height} pixels`, covered(record)].filter(Boolean).join(" · ");
+  at("summary").textContent = [record.label_name, record.split, `${record.height} x ${record.width} pixels (height x width)`, covered(record)].filter(Boolean).join(" · ");
   showSeat(record);
   showPictures(record);
-  showMark(record);
+  showMark(record, { renew: true });
   showClasses(record);
   showFindings(record);
   showFacts(record);
@@ -84,12 +85,12 @@ export function setOverlay() {
   if (outline) outline.hidden = !at("outline").checked;
 }
 
-function showMark(record) {
+function showMark(record, { renew = false } = {}) {
   for (const button of document.querySelectorAll("[data-mark]")) {
     button.setAttribute("aria-pressed", button.dataset.mark === record.mark);
   }
   const note = at("note");
-  if (note !== document.activeElement) note.value = record.note;
+  if (renew || note !== document.activeElement) note.value = record.note;
   note.disabled = !record.mark;
   note.placeholder = record.mark ? "" : "Choose a mark first";
   at("kept").textContent = "";
@@ -149,22 +150,39 @@ function showFeatures(record) {
 
 // --- marks: sent one after the other, so that the last one said is the one kept
 
-let sending = Promise.resolve();
+const PAUSE = 600; // ms without a key after which a note is kept
 
-export function keep(mark, note) {
+let sending = Promise.resolve();
+let pause;
+
+export function keep(mark, note, { leaving = false } = {}) {
+  clearTimeout(pause);
   const marked = shown.record;
   if (mark === marked.mark && note === marked.note) return;
   Object.assign(marked, { mark, note: mark ? note : "" });
   showMark(marked);
-  at("note").value = marked.note;
-  sending = sending.then(() => send({ key: marked.key, mark, note: marked.note }));
+  if (at("note").value !== marked.note) at("note").value = marked.note;
+  const body = { key: marked.key, mark, note: marked.note };
+  sending = leaving ? send(body) : sending.then(() => send(body));
+}
+
+export function keepNoteSoon() {
+  clearTimeout(pause);
+  at("kept").textContent = "";
+  pause = setTimeout(keepNote, PAUSE);
+}
+
+/** Keep what stands in the field, if it is not kept yet; a page that goes away waits for nothing. */
+export function keepNote(how) {
+  clearTimeout(pause);
+  if (shown.record?.mark) keep(shown.record.mark, at("note").value, how);
 }
 
 async function send(body) {
   const headers = { "Content-Type": "application/json", "X-Segrecord-Token": shown.dataset.token };
   let words = `Kept in ${shown.dataset.marks_file}.`;
   try {
-    const answer = await fetch("marks", { method: "POST", headers, body: JSON.stringify(body) });
+    const answer = await fetch("marks", { method: "POST", headers, body: JSON.stringify(body), keepalive: true });
     const said = await answer.text(); // read always: a request ends when its answer is read
     if (!answer.ok) words = `Not kept: ${said}`;
   } catch {

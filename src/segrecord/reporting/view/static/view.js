@@ -3,7 +3,7 @@
 
 import { ask, at, counted, reveal, shown, state, tell } from "./common.js";
 import { fillFilters, readFilters, setFilters, showList, target, turnTo } from "./list.js";
-import { keep, setOverlay, showRecord } from "./record.js";
+import { keep, keepNote, keepNoteSoon, setOverlay, showRecord } from "./record.js";
 
 // --- keys
 
@@ -45,6 +45,7 @@ function move(event) {
 // --- the whole
 
 async function show() {
+  keepNote();
   const key = state().get("record");
   setFilters();
   try {
@@ -82,7 +83,10 @@ function listen() {
       keep(mark, at("note").value);
     });
   }
-  at("note").addEventListener("change", () => keep(shown.record.mark, at("note").value));
+  at("note").addEventListener("input", keepNoteSoon);
+  at("note").addEventListener("change", () => keepNote());
+  addEventListener("pagehide", () => keepNote({ leaving: true }));
+  document.addEventListener("visibilitychange", () => document.hidden && keepNote());
   document.addEventListener("keydown", onKey);
   addEventListener("hashchange", show);
 }
@@ -96,7 +100,7 @@ async function start() {
   }
   at("name").textContent = shown.dataset.name;
   const splits = shown.dataset.splits.map((one) => `${one.name} ${counted(one.records)}`).join(", ");
-  at("about").textContent = `${counted(shown.dataset.records)} records: ${splits}`;
+  at("about").textContent = `${counted(shown.dataset.records)} ${shown.dataset.records === 1 ? "record" : "records"}: ${splits}`;
   at("marks-file").textContent = shown.dataset.marks_file;
   fillFilters();
   listen();
