@@ -1,6 +1,8 @@
 """Tiny pictures and sources, drawn by integer arithmetic alone: the same bytes everywhere."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,28 @@ def saved(opened, form="PNG", **options):
     out = io.BytesIO()
     opened.save(out, form, **options)
     return out.getvalue()
+
+
+def chunk(kind, body=b""):
+    """A PNG chunk."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def with_chunk(data, kind, body, *, before):
+    """A PNG with one more chunk before the first IDAT or before IEND."""
+    at = data.index(before) - 4
+    return data[:at] + chunk(kind, body) + data[at:]
+
+
+def segment(code, body):
+    """A JPEG marker segment."""
+    return bytes((0xFF, code)) + struct.pack(">H", len(body) + 2) + body
+
+
+def exif(value, order="<"):
+    """EXIF that holds this orientation alone, from its byte order on."""
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    return start + struct.pack(order + "IHHHIHHI", 8, 1, 0x0112, 3, 1, value, 0, 0)
 
 
 def put(path, data):

@@ -29,6 +29,7 @@ class Maker(NamedTuple):
 
 
 MAKERS = {"Finding": Maker(1, 0), "PixelError": Maker(0, "error"), "Problem": Maker(2, "error")}
+MAKERS["Note"] = Maker(0, "warning")
 
 
 def findings_of(source, name, constants=None):

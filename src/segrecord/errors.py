@@ -116,6 +116,14 @@ class PixelError(SegrecordError):
         return f"{self.message} ({self.code}); {self.fix}"
 
 
+class Note(NamedTuple):
+    """A warning about one image or mask file that can be used."""
+
+    code: str
+    message: str
+    fix: str
+
+
 class RecordError(SegrecordError):
     """A record or a shard is damaged.
 

@@ -62,7 +62,7 @@ def burdened_pngs(draw):
 
 def decoded(data):
     colour = COLOURS[jpeg.walk(data).components]
-    return simplejpeg.decode_jpeg(data[: jpeg.extent(data)], colour, strict=True)
+    return simplejpeg.decode_jpeg(data[: jpeg.markers(data).end], colour, strict=True)
 
 
 @given(burdened_jpegs())

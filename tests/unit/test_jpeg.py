@@ -46,7 +46,7 @@ def test_sound_file_decodes_to_pillows_pixels(name):
     with Image.open(io.BytesIO(SOUND[name])) as image:
         expected = np.asarray(image).reshape(found.height, found.width, found.components)
     assert np.array_equal(pixels, expected)
-    assert found.end == len(SOUND[name]) == jpeg.extent(SOUND[name])
+    assert found.end == len(SOUND[name]) == jpeg.markers(SOUND[name]).end
     assert found.process == (2 if "progressive" in name else 0)
     assert found.adobe_transform == (0 if "without" in name else None)
 
@@ -94,7 +94,7 @@ def test_data_cut_and_closed_with_eoi_is_refused(end):
 def test_trailing_bytes_are_told_by_the_end():
     data = SOUND["RGB"]
     for trailing in (b"\0", b"\xff", data, b"\xff\xd9"):
-        assert jpeg.walk(data + trailing).end == len(data) == jpeg.extent(data + trailing)
+        assert jpeg.walk(data + trailing).end == len(data) == jpeg.markers(data + trailing).end
 
 
 def test_fill_bytes_before_a_marker_are_legal():

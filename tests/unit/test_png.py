@@ -112,7 +112,7 @@ def test_sound_file_passes_with_its_size_and_end(name):
     found = png.walk(SOUND[name])
     with Image.open(io.BytesIO(SOUND[name])) as image:
         assert (found.width, found.height) == image.size
-    assert found.end == len(SOUND[name]) == png.extent(SOUND[name])
+    assert found.end == len(SOUND[name]) == png.parse(SOUND[name])[0].end
 
 
 def test_600_single_bit_flips_are_refused_or_change_no_pixel():
@@ -141,6 +141,13 @@ def test_every_truncation_is_refused(name):
     for length in range(len(SOUND[name])):
         with pytest.raises(PixelError):
             png.walk(SOUND[name][:length])
+
+
+TRNS = chunk(b"tRNS", b"\0a")
+EXIF_1, EXIF_6 = (
+    chunk(b"eXIf", b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, value, 0, 0))
+    for value in (1, 6)
+)
 
 
 def bad_stream(raw: bytes = GREY_ROWS, change=lambda stream: stream) -> bytes:
@@ -203,7 +210,10 @@ BAD = {
     "empty IDAT": ("png-length", bad_stream(change=lambda stream: b"")),
     "row too few": ("png-length", bad_stream(GREY_ROWS[:-5])),
     "byte too many": ("png-length", bad_stream(GREY_ROWS + b"\0")),
-    "bytes after the stream": ("png-length", bad_stream(change=lambda stream: stream + b"x")),
+    "second tRNS": ("png-chunk", png_of(ihdr(), TRNS, TRNS, GREY, IEND)),
+    "tRNS too late": ("png-chunk", png_of(ihdr(), GREY, TRNS, IEND)),
+    "tRNS before its palette": ("png-chunk", png_of(ihdr(colour=3), TRNS, PLTE, GREY, IEND)),
+    "two orientations": ("png-chunk", png_of(ihdr(), EXIF_6, GREY, EXIF_1, IEND)),
     "filter 5": ("png-filter", bad_stream(GREY_ROWS[:10] + b"\5abcd")),
     "beyond the window": ("png-data", far_back()),
     "window of 64 KiB": ("png-data", too_wide_window()),
@@ -246,7 +256,7 @@ def test_zlib_bomb_is_refused_without_being_inflated():
 
 def test_trailing_bytes_are_told_by_the_end():
     data = SOUND["grey"]
-    assert png.walk(data + b"trailing").end == len(data) == png.extent(data + b"trailing")
+    assert png.walk(data + b"trailing").end == len(data) == png.parse(data + b"trailing")[0].end
 
 
 def exif(order: str, value: int) -> bytes:
@@ -319,7 +329,9 @@ def test_header_checks_the_crc_of_what_it_reads():
 def test_bare_keeps_the_pixels_and_drops_the_rest():
     transparent = chunk(b"tRNS", b"\0a")
     data = png_of(ihdr(), chunk(b"zTXt", bytes(50)), transparent, GREY, chunk(b"tIME"), IEND)
-    assert png.bare(data + b"trailing") == png_of(ihdr(), transparent, GREY, IEND)
+    assert png.bare(data + b"trailing", png.parse(data)[1]) == png_of(
+        ihdr(), transparent, GREY, IEND
+    )
 
 
 @pytest.mark.parametrize("photo", [False, True])

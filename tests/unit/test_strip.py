@@ -63,7 +63,7 @@ def test_pillow_reads_the_same_pixels_before_and_after(form, name):
 def test_strict_decoder_reads_the_same_pixels_and_entropy_coded_data_are_the_same(name):
     data, expected = JPEGS[name]
     colour = {1: "GRAY", 3: "RGB", 4: "CMYK"}[jpeg.walk(data).components]
-    data = data[: jpeg.extent(data)]
+    data = data[: jpeg.markers(data).end]
     before, after = (simplejpeg.decode_jpeg(one, colour, strict=True) for one in (data, expected))
     assert np.array_equal(before, after)
     assert scans(data) == scans(expected) != []
@@ -183,7 +183,7 @@ PASSED = [one for one in CASES if image.examine(case(*one)[0])[0].handling != "e
 def test_store_strips_and_trims_and_keeps_all_where_asked(form, name):
     data, expected = case(form, name)
     facts, _ = image.examine(data)
-    end = jpeg.extent(data) if form == "jpeg" else png.extent(data)
+    end = jpeg.markers(data).end if form == "jpeg" else png.parse(data)[0].end
     assert image.store(data, facts)[0] == expected
     assert image.store(data, facts, keep="all")[0] == data[:end]
     assert image.store(expected, image.examine(expected)[0])[0] is expected

@@ -289,9 +289,8 @@ def _mask(row: ShardRow, rules: ShardRules, height: int, width: int) -> Mask:
         return Mask(_missing(rules, height, width), present=False, pixels=None)
     if rules.map is None:
         copied = _read(row, row.masks[0], None, row.mask_bytes[0])
-        if not rules.keep_metadata:
-            copied = _guard(row, row.masks[0], _bare_mask, copied)
-        return Mask(copied, present=True, pixels=None)
+        bare = _guard(row, row.masks[0], _bare_mask, copied)  # refuses what EXIF turns
+        return Mask(copied if rules.keep_metadata else bare, present=True, pixels=None)
     files = [
         _read(row, path, sha256, None)
         for path, sha256 in zip(row.masks, row.mask_sha256s, strict=True)

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from segrecord.building import assemble, sidecars
 from segrecord.errors import OutputError, UsageError
 from segrecord.quality.kept import KEPT
 from segrecord.reading.arrow import mapped
-from segrecord.tables import FACTS
+from segrecord.tables import FACTS, PROBLEM, TEXT
 
 _VERSIONS = b"segrecord.versions"
 
@@ -31,7 +32,26 @@ def write_facts(path: Path, found: pa.Table) -> None:
 def facts_file(found: pa.Table) -> bytes:
     """The facts as a file that says which versions have found them."""
     told = {_VERSIONS: json.dumps(assemble.versions(), sort_keys=True)}
-    return sidecars.arrow_file(found.select(FACTS.names).replace_schema_metadata(told))
+    found = _placeless(found.select(FACTS.names))
+    return sidecars.arrow_file(found.replace_schema_metadata(told))
+
+
+def _placeless(found: pa.Table) -> pa.Table:
+    """The facts without the paths of problems: a file of facts is the same wherever it is made."""
+    rows = found["problems"].combine_chunks()
+    problems = rows.flatten()
+    if not len(problems):
+        return found
+    bare = [
+        pa.array([""] * len(problems), TEXT) if field.name == "path" else problems.field(field.name)
+        for field in PROBLEM
+    ]
+    offsets = pa.array([0, *pc.cumulative_sum(pc.list_value_length(rows)).to_pylist()], pa.int32())
+    lists = pa.ListArray.from_arrays(
+        offsets, pa.StructArray.from_arrays(bare, fields=list(PROBLEM))
+    )
+    place = found.schema.get_field_index("problems")
+    return found.set_column(place, FACTS.field("problems"), lists)
 
 
 def facts_at(path: str | Path) -> pa.Table:

@@ -1,7 +1,8 @@
 """EXIF orientation: how a picture has to be turned before it is looked at.
 
 TensorFlow ignores it, viewers and annotation tools apply it: left alone, a turned photograph lies
-across its mask. Only the EXIF tag counts; orientations in XMP or in text chunks do not.
+across its mask. Only the EXIF tag counts; orientations in XMP or in text chunks do not, since few
+decoders go by them. `ignored` makes the warning where they say something else.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from segrecord.errors import Note
 
 _TAG = 0x0112
 """Orientation, EXIF 2.32 section 4.6.4."""
@@ -25,20 +28,42 @@ def orientation(tiff: bytes) -> int:
     Args:
         tiff: the body of a PNG eXIf chunk, or of a JPEG APP1 segment after "Exif" and two zeros.
     """
+    return tag(tiff) or 1
+
+
+def tag(tiff: bytes) -> int | None:
+    """As `orientation`, but None where there is no such tag or it is damaged."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(tiff[:4]))
     if order is None:
-        return 1
+        return None
     try:
         (first,) = struct.unpack_from(order + "I", tiff, 4)
         (entries,) = struct.unpack_from(order + "H", tiff, first)
         for at in range(first + 2, first + 2 + 12 * entries, 12):
-            tag, kind, count = struct.unpack_from(order + "HHI", tiff, at)
-            if tag == _TAG and count == 1 and kind in _FORMATS:
+            number, kind, count = struct.unpack_from(order + "HHI", tiff, at)
+            if number == _TAG and count == 1 and kind in _FORMATS:
                 (value,) = struct.unpack_from(order + _FORMATS[kind], tiff, at + 8)
-                return value if 1 <= value <= 8 else 1  # noqa: PLR2004 - the eight orientations
+                return value if 1 <= value <= 8 else None  # noqa: PLR2004 - eight orientations
     except struct.error:
         pass
-    return 1
+    return None
+
+
+def ignored(where: str, value: int, applied: int) -> Note:
+    """The warning that an orientation is there and not applied.
+
+    Args:
+        where: what says it, for example "XMP".
+        value: what it says, 1 to 8.
+        applied: the orientation that was applied; 1: the picture is left as it lies in the file.
+    """
+    done = "left as it lies in the file" if applied == 1 else f"turned by orientation {applied}"
+    return Note(
+        "orientation-ignored",
+        f"{where} says orientation {value}, which some programs apply and others do not; the "
+        f"picture is {done}",
+        "look at it beside its mask; if it lies wrong, save it turned and without that entry",
+    )
 
 
 def turn(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:

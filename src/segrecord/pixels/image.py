@@ -2,7 +2,8 @@
 
 Only bytes that are strictly sound and that TensorFlow reads right pass untouched: JPEG (8 bits,
 grey or three components, Huffman-coded, upright) and PNG (8 bits, no palette, upright). All else
-is re-encoded losslessly to PNG, or refused. `ImageFacts.reason` says why.
+is re-encoded losslessly to PNG, or refused. `ImageFacts.reason` says why; `ImageFacts.notes` are
+warnings of files that are used nevertheless.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from segrecord.errors import PixelError
+from segrecord.errors import Note, PixelError
 from segrecord.pixels import jpeg, opened, png, png_reader
 from segrecord.pixels.exif import turn as orient
 from segrecord.pixels.formats import extension_agrees, identify
-from segrecord.pixels.strip import stripped
+from segrecord.pixels.strip import refuse_turned, stripped
 
 __all__ = [
     "ImageFacts",
@@ -82,6 +83,8 @@ class ImageFacts(NamedTuple):
     """What `store` does with the pixels: the bytes as they are, cut at their end, or re-encoded."""
     reason: str
     """Why the bytes are not kept; "" where they are."""
+    notes: tuple[Note, ...] = ()
+    """What to warn of."""
     alpha: opened.Alpha = ""
     transparent: int | None = None
     """Pixels that are not wholly opaque; None without alpha, or where they were not counted."""
@@ -125,8 +128,8 @@ def examine(data: bytes, *, decoded: bool = False) -> tuple[ImageFacts, Pixels |
 def examine_header(head: bytes) -> ImageFacts | None:
     """The facts, where the first bytes of a file alone show that it can be copied untouched.
 
-    Whether the rest of the file is sound, ends where it should, or turns the image by an eXIf
-    chunk behind the pixels, stays unknown.
+    Whether the rest of the file is sound and ends where it should stays unknown. An eXIf chunk
+    behind the pixels that turns the image is met by `store`, which refuses the file then.
 
     Returns:
         Facts of handling "keep"; None where `head` is too short to tell.
@@ -225,7 +228,8 @@ def store(
         As image `data` itself, where it stays whole.
 
     Raises:
-        PixelError: the file cannot be decoded after all, or its segments or chunks are damaged.
+        PixelError: the file cannot be decoded after all, its segments or chunks are damaged, or
+            EXIF turns it though the facts say otherwise (header-not-enough).
     """
     if size is not None and size != (facts.height, facts.width):
         return png.encode(resize(decode(data), *size), photo=True), "png", *size
@@ -239,9 +243,9 @@ def store(
 def _passed(data: bytes, facts: ImageFacts, keep: Keep) -> bytes:
     if keep != "all":
         return stripped(data, facts.format, profile=keep == "profile")
-    if facts.handling == "keep":
-        return data
-    return data[: png.extent(data) if facts.format == "png" else jpeg.extent(data)]
+    found = png.parse(data)[0] if facts.format == "png" else jpeg.markers(data)
+    refuse_turned(found.orientation)
+    return data if facts.handling == "keep" else data[: found.end]
 
 
 def resize(pixels: Pixels, height: int, width: int) -> Pixels:
@@ -272,10 +276,12 @@ def _png_facts(found: png.Png, length: int = 0) -> ImageFacts:
     if mode == "L":
         mode = {1: "1", _DEEP: "I;16"}.get(depth, mode)
     reasons = ["palette"] if mode == "P" else [f"{depth}-bit"] if depth < _BYTE else []
+    reasons += ["padding in IDAT"] * bool(found.padding)
     size = (found.height, found.width)
     trailing = length > found.end
     facts = _facts("png", mode, depth, found.orientation, size, reasons=reasons, trailing=trailing)
-    return facts._replace(alpha="straight") if found.transparent or mode in _ALPHA_MODES else facts
+    alpha: opened.Alpha = "straight" if found.transparent or mode in _ALPHA_MODES else ""
+    return facts._replace(alpha=alpha, notes=found.notes)
 
 
 def _jpeg_facts(found: jpeg.Jpeg, length: int = 0) -> ImageFacts:
@@ -291,9 +297,11 @@ def _jpeg_facts(found: jpeg.Jpeg, length: int = 0) -> ImageFacts:
     reasons = ["CMYK"] if mode == "CMYK" else []
     if found.process not in _TENSORFLOW_READS:
         reasons.append("lossless JPEG" if found.process == jpeg.LOSSLESS else "arithmetic coding")
+    reasons += [found.unusual] * bool(found.unusual)
     size = (found.height, found.width)
     trailing = length > found.end
-    return _facts("jpeg", mode, _BYTE, found.orientation, size, reasons=reasons, trailing=trailing)
+    facts = _facts("jpeg", mode, _BYTE, found.orientation, size, reasons=reasons, trailing=trailing)
+    return facts._replace(notes=found.notes) if found.notes else facts
 
 
 def _other_facts(picture: opened.Opened, form: str) -> ImageFacts:

@@ -9,22 +9,23 @@ through. Rules are those of ITU-T T.81 annex B.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from segrecord.errors import PixelError
-from segrecord.pixels import exif
-from segrecord.pixels.png import check_size
+from segrecord.errors import Note, PixelError
+from segrecord.pixels import exif, jpeg_scan, opened
+from segrecord.pixels.png import check_size, unusual
+from segrecord.pixels.tags import entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SIGNATURE = b"\xff\xd8\xff"
 
-_SOI, _EOI, _SOS, _DNL, _APP1, _APP14 = 0xD8, 0xD9, 0xDA, 0xDC, 0xE1, 0xEE
+_SOI, _EOI, _SOS, _DNL, _APP1, _APP2, _APP14 = 0xD8, 0xD9, 0xDA, 0xDC, 0xE1, 0xE2, 0xEE
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers that begin a frame, SOF0 to SOF15; the three between are DHT, JPG and DAC."""
 
@@ -39,11 +40,18 @@ _TRANSFORM = 11
 """Offset of the colour transform in the body of an Adobe APP14 segment."""
 
 _EXIF = b"Exif\0\0"
+_MPF = b"MPF\0"
+_MP_ENTRIES, _PREVIEW = 0xB002, 0x01
+"""Tag of the list of pictures, and the class of those that are previews; CIPA DC-007, 5.2.3."""
+
 _MAX_SCANS = 500
 """More scans than any encoder writes; libjpeg-turbo's guidance against progressive bombs."""
 
 _COLOURS = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 _BYTE = 8
+_BASELINE = frozenset({0, 1})
+"""Sequential, Huffman-coded."""
+
 LOSSLESS = 3
 DECODED = frozenset({0, 1, 2, LOSSLESS, 9, 10})
 """Processes that the strict decoder reads: sequential, progressive, lossless, arithmetic."""
@@ -71,6 +79,26 @@ class Jpeg(NamedTuple):
     """Offset just after EOI; bytes from here on are no part of the JPEG. 0 from `header`."""
     adobe_transform: int | None
     """0 RGB or CMYK, 1 YCbCr, 2 YCCK; None where there is no Adobe marker."""
+    pictures: int = 1
+    """Pictures of a multi-picture file (MPO), previews not counted."""
+    ignored_orientation: int = 1
+    """EXIF of a second segment, or of one behind the first scan, where it says something else."""
+    unusual: str = ""
+    """What the strict decoder refused and was proved harmless; known to `walk` alone."""
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What to warn of."""
+        notes = []
+        if self.unusual:
+            notes.append(unusual(f"the JPEG has {self.unusual}"))
+        if self.ignored_orientation != 1:
+            notes.append(exif.ignored("a second EXIF", self.ignored_orientation, self.orientation))
+        if self.pictures > 1:
+            message = f"the file holds {self.pictures} pictures (MPO); the first alone is stored"
+            fix = "save the others as files of their own if they are meant too"
+            notes.append(Note("several-pictures", message, fix))
+        return tuple(notes)
 
 
 _NO_FRAME = Jpeg(0, 0, 0, 0, 0, 1, 0, None)
@@ -110,20 +138,33 @@ def walk_and_decode(data: bytes) -> tuple[Jpeg, Pixels | None]:
         What the markers say, and the pixels as stored: uint8, (H, W, 1) grey, (H, W, 3) RGB,
         (H, W, 4) CMYK as stored, mostly inverted; None where the decoder does
         not know the kind (another precision than 8, 2 components, hierarchical), unchecked then.
+        What the decoder refuses and is sound nevertheless is told by `Jpeg.unusual`.
 
     Raises:
         PixelError: a rule is broken; the code says which.
     """
-    facts = _collect(data, segments(data))
+    facts = markers(data)
     colour = _COLOURS.get(facts.components)
     if facts.precision != _BYTE or facts.process not in DECODED or colour is None:
         return facts, None
-    return facts, decode(data if facts.end == len(data) else data[: facts.end], colour)
+    own = data if facts.end == len(data) else data[: facts.end]
+    try:
+        return facts, decode(own, colour)
+    except PixelError as error:
+        unusual_sampling = error.code == "jpeg-subsampling"
+        found = _sampled(own, facts) if unusual_sampling else _unpadded(own, colour)
+        if found is None:
+            raise
+    return facts._replace(unusual=found[0]), found[1]
 
 
-def extent(data: bytes) -> int:
-    """The offset just after EOI."""
-    return _collect(data, segments(data)).end
+def markers(data: bytes) -> Jpeg:
+    """What all markers up to EOI say, their order checked; nothing is decoded.
+
+    Raises:
+        PixelError: a rule is broken; the code says which.
+    """
+    return _collect(data, segments(data))
 
 
 def decode(data: bytes, colour: str) -> Pixels:
@@ -142,11 +183,48 @@ def decode(data: bytes, colour: str) -> Pixels:
         if "subsampling level" in str(error):  # the decoder knows the usual six
             _fail(
                 "jpeg-subsampling",
-                "the JPEG has unusual sampling factors, which the strict decoder does not know",
-                "save it as PNG, or leave it out",
+                "the JPEG has unusual sampling factors, and nothing shows that it is undamaged",
+                "look at it: if it is whole, save it as PNG; else get a sound copy",
             )
         _fail("jpeg-data", f"the JPEG cannot be decoded: {str(error) or 'out of memory'}")
     return pixels
+
+
+def _sampled(data: bytes, facts: Jpeg) -> tuple[str, Pixels] | None:
+    """What is unusual, and the pixels, of a sound JPEG of other sampling factors; None: not sound.
+
+    TurboJPEG knows the usual six only. That no code of the scan is damaged is shown without it;
+    the pixels are Pillow's, which equal TensorFlow's.
+    """
+    frame = next(data[start:end] for code, start, end in segments(data) if code in _FRAMES)
+    usual = facts.process in _BASELINE and facts.components == 3  # noqa: PLR2004 - YCbCr or RGB
+    if not usual or not jpeg_scan.sound(data, segments(data), frame):
+        return None
+    factors = ", ".join(f"{frame[at] >> 4}x{frame[at] & 15}" for at in range(7, len(frame), 3))
+    pixels = opened.pixels(opened.load(data, "jpeg"), alpha=False)
+    return f"unusual sampling factors ({factors})", pixels
+
+
+def _unpadded(data: bytes, colour: str) -> tuple[str, Pixels] | None:
+    """What is unusual, and the pixels, of a JPEG that is sound without zeros before EOI; else None.
+
+    The strict decode of what stands before them needs no bit of them, so they are no zeroed part
+    of the picture: that would have ended too early.
+    """
+    bare = data[:-2].rstrip(b"\0")
+    if bare.endswith(b"\xff"):  # a stuffed byte
+        bare += b"\0"
+    padding = len(data) - 2 - len(bare)
+    if not padding:
+        return None
+    try:
+        strict = decode(bare + data[-2:], colour)
+    except PixelError:
+        return None
+    lenient = opened.pixels(opened.load(data, "jpeg"), alpha=False)
+    if colour != "CMYK" and not np.array_equal(strict.reshape(lenient.shape), lenient):
+        return None
+    return f"{padding} bytes of padding before EOI", strict
 
 
 def _through_frame(segments: Iterable[_Segment]) -> Iterator[_Segment]:
@@ -158,14 +236,18 @@ def _through_frame(segments: Iterable[_Segment]) -> Iterator[_Segment]:
 
 def _collect(data: bytes, segments: Iterable[_Segment]) -> Jpeg:
     """What these segments say, their order checked."""
-    frame, orientation, adobe, scans, end = _NO_FRAME, 1, None, 0, 0
+    frame, adobe, scans, end = _NO_FRAME, None, 0, 0
+    exifs: list[tuple[int, int]] = []
+    pictures = 1
     for code, start, end in segments:
         if code in _FRAMES:
             if frame is not _NO_FRAME:
                 _fail("jpeg-marker", "the JPEG has a second SOF marker")
             frame = _frame(code - 0xC0, data[start:end])
-        elif code == _APP1 and orientation == 1 and data.startswith(_EXIF, start):
-            orientation = exif.orientation(data[start + len(_EXIF) : end])
+        elif code == _APP1 and data.startswith(_EXIF, start):
+            exifs.append((exif.orientation(data[start + len(_EXIF) : end]), scans))
+        elif code == _APP2 and data.startswith(_MPF, start):
+            pictures = _pictures(data[start + len(_MPF) : end])
         elif code == _APP14 and data.startswith(b"Adobe", start) and end > start + _TRANSFORM:
             adobe = data[start + _TRANSFORM]
         elif code == _SOS:
@@ -173,7 +255,31 @@ def _collect(data: bytes, segments: Iterable[_Segment]) -> Jpeg:
             _check_scan(frame, scans)
     if frame is _NO_FRAME or (code == _EOI and not scans):
         _fail("jpeg-marker", "the JPEG holds no picture: SOF or SOS is missing")
-    return frame._replace(orientation=orientation, end=end, adobe_transform=adobe)
+    orientation = first(exifs)
+    return frame._replace(
+        orientation=orientation,
+        end=end,
+        adobe_transform=adobe,
+        pictures=pictures,
+        ignored_orientation=next((it for it, _ in exifs if it not in (1, orientation)), 1),
+    )
+
+
+def first(exifs: list[tuple[int, int]]) -> int:
+    """The orientation that decoders go by: of the first EXIF segment, if it stands ahead of scans.
+
+    Args:
+        exifs: the orientation of each EXIF segment, and how many scans stand before it.
+    """
+    return exifs[0][0] if exifs and not exifs[0][1] else 1
+
+
+def _pictures(body: bytes) -> int:
+    """Pictures that a multi-picture index lists, but previews."""
+    listed = dict(entries(body)).get(_MP_ENTRIES, b"")
+    order: Literal["little", "big"] = "little" if body[:2] == b"II" else "big"
+    attributes = (int.from_bytes(listed[at : at + 4], order) for at in range(0, len(listed), 16))
+    return max(sum(kind >> 16 & 0xFF != _PREVIEW for kind in attributes), 1)
 
 
 def _check_scan(frame: Jpeg, scans: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from segrecord.errors import PixelError
+from segrecord.errors import Note, PixelError
 from segrecord.options import IGNORE
 from segrecord.pixels import image, png, png_reader
 
@@ -44,6 +44,8 @@ class MaskPlane(NamedTuple):
     kind: Kind
     format: str
     mode: str
+    notes: tuple[Note, ...] = ()
+    """What to warn of."""
 
 
 class ValueMap(NamedTuple):
@@ -113,7 +115,8 @@ def read(data: bytes) -> MaskPlane:
         grey = png_reader.grey(walked, rows)
         if grey is not None:  # most masks: nothing is inflated twice
             mode = "L" if walked.colour_type == 0 else "RGB"
-            return MaskPlane(_oriented(grey, walked.orientation), "grey", "png", mode)
+            values = _oriented(grey, walked.orientation)
+            return MaskPlane(values, "grey", "png", mode, walked.notes)
     facts, opened = image.open_checked(data)
     if facts.alpha == "unread":
         raise PixelError(
@@ -125,7 +128,7 @@ def read(data: bytes) -> MaskPlane:
     if kind == "palette" and facts.format == "gif":
         kind = "grey"
     values = _oriented(_values(opened, facts.bit_depth, kind), facts.orientation)
-    return MaskPlane(values, kind, facts.format, opened.mode)
+    return MaskPlane(values, kind, facts.format, opened.mode, facts.notes)
 
 
 def _values(opened: Image.Image, bit_depth: int, kind: Kind) -> Plane:

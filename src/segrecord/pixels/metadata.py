@@ -15,16 +15,19 @@ import io
 import re
 import struct
 import warnings
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from segrecord.errors import PixelError
-from segrecord.pixels import jpeg, png
+from segrecord.pixels import exif, jpeg, png
 from segrecord.pixels.tags import named, personal, resources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
+
+    from segrecord.errors import Note
 
 _SOS, _APP0, _APP1, _APP2, _APP13, _APP14, _COM = 0xDA, 0xE0, 0xE1, 0xE2, 0xED, 0xEE, 0xFE
 
@@ -46,6 +49,13 @@ _KEYWORDS = frozenset({"software", "source", "disclaimer", "warning", "raw profi
 """PNG keywords, in lower case, that name a program, a device or nothing (section 11.3.3.2)."""
 
 _XMP_KEYWORD = "XML:com.adobe.xmp"
+_XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:\s*=\s*[\"']|>)\s*([1-8])")
+_RAW_PROFILE = "PNG text Raw profile type "
+"""How ImageMagick's texts that hold EXIF or XMP are named in findings."""
+
+_LONGEST_TEXT = 1 << 20
+"""Bytes of an inflated text that are looked at."""
+
 _LONGEST = 40
 """Letters of a PNG keyword that are told; it may have 79."""
 
@@ -71,6 +81,70 @@ def held(data: bytes, form: str) -> tuple[str, ...]:
             for name in reader(data):
                 names[name] = None
     return tuple(names)
+
+
+def ignored(data: bytes, form: str, held: Collection[str], applied: int = 1) -> Iterator[Note]:
+    """Warnings of orientations outside EXIF that are not applied.
+
+    Pillow's `exif_transpose` goes by XMP, and in PNG by the text chunk in which ImageMagick keeps
+    EXIF, where the EXIF proper says nothing; TensorFlow, OpenCV and browsers do not.
+
+    Args:
+        data: a sound image file.
+        form: its format.
+        held: what `held` tells of it; where that names neither, nothing is looked for.
+        applied: the orientation that was applied.
+    """
+    if not any(name == "XMP" or name.startswith(_RAW_PROFILE) for name in held):
+        return
+    if form == "png":
+        said = list(_png_orientations(data))
+    elif form == "tiff":
+        said = [("EXIF", exif.tag(data)), ("XMP", _xmp_orientation(data))]
+    else:
+        inner = _info(data, form.upper()).get("exif", b"")
+        said = [("EXIF", exif.tag(inner.removeprefix(_EXIF))), ("XMP", _xmp_orientation(data))]
+    if not any(value for where, value in said if where == "EXIF"):
+        others = [(where, value) for where, value in said if value not in (None, 1, applied)]
+        yield from (exif.ignored(where, value or 1, applied) for where, value in others[:1])
+
+
+def _png_orientations(data: bytes) -> Iterator[tuple[str, int | None]]:
+    """What says an orientation in a PNG, and which; None: it says none after all."""
+    for kind, body in _png_noted(data):
+        if kind == b"eXIf":
+            yield "EXIF", exif.tag(body)
+        elif kind in _TEXTS:
+            keyword, text = _png_text(kind, body)
+            if keyword == _XMP_KEYWORD:
+                yield "XMP", _xmp_orientation(text)
+            elif keyword.startswith("Raw profile type "):  # a name, a length, hexadecimal digits
+                digits = b"".join(text.split()[2:])
+                with contextlib.suppress(ValueError):
+                    inner = bytes.fromhex(digits.decode("ascii"))
+                    value = exif.tag(inner.removeprefix(_EXIF)) or _xmp_orientation(inner)
+                    yield f"PNG text {keyword}", value
+
+
+def _png_text(kind: bytes, body: bytes) -> tuple[str, bytes]:
+    """Keyword and text of a tEXt, zTXt or iTXt chunk; no text where it cannot be inflated."""
+    name, _, text = body.partition(b"\0")
+    packed = kind == b"zTXt" or (kind == b"iTXt" and text[:1] == b"\1")
+    if kind == b"iTXt":
+        text = text[2:].split(b"\0", 2)[-1]  # behind language and translated keyword
+    elif packed:
+        text = text[1:]
+    if packed:
+        try:
+            text = zlib.decompressobj().decompress(text, _LONGEST_TEXT)
+        except zlib.error:
+            text = b""
+    return name.decode("latin-1"), text
+
+
+def _xmp_orientation(text: bytes) -> int | None:
+    found = _XMP_ORIENTATION.search(text)
+    return int(found[1]) if found else None
 
 
 def _jpeg(data: bytes) -> Iterator[str]:
@@ -101,11 +175,17 @@ def _application(code: int, body: bytes) -> Iterator[str]:
 
 
 def _png(data: bytes) -> Iterator[str]:
+    for kind, body in _png_noted(data):
+        yield from _chunk(kind, body)
+
+
+def _png_noted(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Type and body of the chunks that may be personal, on either side of the pixels."""
     at = len(png.SIGNATURE)
     while at + 12 <= len(data):
         length, kind = _LENGTH_AND_KIND.unpack_from(data, at)
         if kind in _NOTED:
-            yield from _chunk(kind, data[at + 8 : at + 8 + length])
+            yield kind, data[at + 8 : at + 8 + length]
         elif kind == b"IEND":
             return
         at += 12 + length

@@ -127,10 +127,11 @@ def _load(data: bytes, form: str) -> Opened:
     if not isinstance(opened, TiffImagePlugin.TiffImageFile):
         opened.load()
         return Opened(opened, orientation, depth, alpha)
+    turned = opened.getexif().get(_ORIENTATION, 1)  # by Pillow's reader: by the tag, else by XMP
     with _libtiff_heard():
         opened.load()
-    if orientation in _BACK:
-        opened = opened.transpose(_BACK[orientation])  # Pillow's TIFF reader has turned it
+    if turned in _BACK:
+        opened = opened.transpose(_BACK[turned])
     return Opened(opened, orientation, depth, alpha)
 
 
@@ -184,17 +185,15 @@ def _fourth_byte_varies(data: bytes) -> bool:
 
 
 def _load_png(data: bytes) -> Opened:
-    facts = png.header(data)
-    if facts is None:
-        raise PixelError("png-truncated", "the PNG ends before its pixels", "fetch it again")
-    opened = Image.open(io.BytesIO(png.bare(data)), formats=["PNG"])
+    facts, found = png.parse(data)
+    opened = Image.open(io.BytesIO(png.bare(data, found)), formats=["PNG"])
     opened.load()
     return Opened(opened, facts.orientation, facts.bit_depth, _alpha(opened))
 
 
 def _orientation(opened: Image.Image) -> int:
     if isinstance(opened, TiffImagePlugin.TiffImageFile):
-        found = opened.getexif().get(_ORIENTATION, 1)  # what Pillow itself goes by
+        found = opened.tag_v2.get(_ORIENTATION, 1)
         return found if found in _BACK else 1
     return exif.orientation(opened.info.get("exif", b"").removeprefix(b"Exif\0\0"))
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from isal import isal_zlib
 
-from segrecord.errors import PixelError
+from segrecord.errors import Note, PixelError
 from segrecord.pixels import exif
 from segrecord.pixels.png_writer import SIGNATURE, encode
 
@@ -29,8 +29,9 @@ __all__ = [
     "check_size",
     "chunks",
     "encode",
-    "extent",
     "header",
+    "orientation",
+    "parse",
     "walk",
 ]
 
@@ -43,12 +44,16 @@ _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples a pixel of each colour type."""
 
+_PALETTE = 3
+"""The colour type of palettes."""
+
 _ADAM7 = (
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
     *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
 )
 """First column, first row, column step and row step of each interlace pass; section 8.1."""
 
+_EXIF = b"Exif\0\0"
 _LENGTH_AND_KIND = struct.Struct(">I4s")
 _WORD = struct.Struct(">I")
 _IHDR = struct.Struct(">IIBBBBB")
@@ -80,6 +85,36 @@ class Png(NamedTuple):
     """EXIF, 1 to 8; 1 where there is none."""
     end: int
     """Offset just after IEND; bytes from here on are no part of the PNG. 0 from `header`."""
+    padding: int = 0
+    """Bytes inside IDAT behind the end of the pixels' zlib stream; known to `walk` alone."""
+
+    ignored_orientation: int = 1
+    """Of an eXIf chunk that begins as EXIF in a JPEG does: Pillow obeys it, others do not."""
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What to warn of."""
+        notes = []
+        if self.padding:
+            what = f"{self.padding} bytes of padding behind its pixels in IDAT"
+            notes.append(unusual(f"the PNG has {what}"))
+        if self.ignored_orientation not in (1, self.orientation):
+            where = "an eXIf chunk of the wrong form"
+            notes.append(exif.ignored(where, self.ignored_orientation, self.orientation))
+        return tuple(notes)
+
+
+Chunk = tuple[bytes, int, int]
+"""Type, start of the body, and end (after the CRC-32)."""
+
+
+def unusual(what: str) -> Note:
+    """The warning that a file is sound, though strict decoders refuse it."""
+    return Note(
+        "unusual-encoding",
+        f"{what}: strict decoders refuse that, the others read the same pixels",
+        "nothing: its pixels are stored losslessly; save it anew if other programs refuse it",
+    )
 
 
 def _fail(code: str, message: str, fix: str = _FIX) -> NoReturn:
@@ -88,6 +123,9 @@ def _fail(code: str, message: str, fix: str = _FIX) -> NoReturn:
 
 def header(head: bytes) -> Png | None:
     """What the chunks before the pixels say; None where `head` ends before the first IDAT.
+
+    An eXIf chunk may stand behind the pixels too: where the whole file is at hand, `parse` tells
+    its orientation, and this does not.
 
     Args:
         head: the first bytes of a file.
@@ -126,40 +164,61 @@ def walk(data: bytes) -> Png:
 
 def walk_rows(data: bytes) -> tuple[Png, bytes]:
     """As `walk`; and the inflated rows, still filtered, of all interlace passes."""
-    end, view, notes = _start(data), memoryview(data), _Notes()
-    parts: list[memoryview] = []
+    facts, found = parse(data)
+    view = memoryview(data)
+    rows, padding = _rows(
+        facts, [view[start : end - 4] for kind, start, end in found if kind == b"IDAT"]
+    )
+    return facts._replace(padding=padding), rows
+
+
+def parse(data: bytes) -> tuple[Png, list[Chunk]]:
+    """What all chunks say, on whichever side of the pixels they stand; and the chunks themselves.
+
+    Their order and CRC-32 are checked, the pixels are not inflated. Whoever needs the orientation
+    of a whole file asks here: pixels and facts may not come from two different walks.
+
+    Raises:
+        PixelError: a rule is broken; the code says which.
+    """
+    end, notes, found = _start(data), _Notes(), []
     for kind, start, end in chunks(data, len(SIGNATURE)):
+        found.append((kind, start, end))
         if kind == b"IDAT":
-            if notes.after_pixels:
-                _fail("png-chunk", "the IDAT chunks of the PNG do not follow each other")
-            if not parts:
-                notes.facts(0)  # refuses a bad size before anything is inflated
-            parts.append(view[start : end - 4])
+            notes.take_pixels()
         else:
-            notes.after_pixels = bool(parts)
             notes.take(kind, data[start : end - 4])
-    if not parts:
+    if not notes.pixels:
         _fail("png-chunk", "the PNG holds no IDAT chunk")
-    facts = notes.facts(end)
-    return facts, _rows(facts, parts)
+    return notes.facts(end), found
 
 
-def extent(data: bytes) -> int:
-    """The offset just after IEND."""
-    return max(end for _, _, end in chunks(data, len(SIGNATURE)))
+def orientation(data: bytes) -> int:
+    """The EXIF orientation, on whichever side of the pixels its chunk stands.
+
+    For bytes that have a checksum of their own: nothing is checked, so it costs a tenth of `parse`.
+    """
+    at, found = len(SIGNATURE), 1
+    while at + 8 <= len(data):
+        length, kind = _LENGTH_AND_KIND.unpack_from(data, at)
+        if kind == b"eXIf":
+            found = exif.orientation(data[at + 8 : at + 8 + length])
+        at += 12 + length
+    return found
 
 
-def bare(data: bytes) -> bytes:
+def bare(data: bytes, found: list[Chunk]) -> bytes:
     """The same pixels without any ancillary chunk but tRNS.
 
     Text, colour profiles and animation frames cannot trouble a decoder then.
 
     Args:
-        data: a PNG that `walk` has passed.
+        data: a PNG.
+        found: its chunks, from `parse`.
     """
     wanted = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
     return SIGNATURE + b"".join(
-        data[start - 8 : end] for kind, start, end in chunks(data, len(SIGNATURE)) if kind in wanted
+        data[start - 8 : end] for kind, start, end in found if kind in wanted
     )
 
 
@@ -169,7 +228,7 @@ def _start(data: bytes) -> int:
     return len(SIGNATURE)
 
 
-def chunks(data: bytes, at: int) -> Iterator[tuple[bytes, int, int]]:
+def chunks(data: bytes, at: int) -> Iterator[Chunk]:
     """Type, start of the body, and end (after the CRC-32) of each chunk up to IEND.
 
     Args:
@@ -215,10 +274,22 @@ class _Notes:
         self.frames = 1
         self.transparent = False
         self.orientation = 1
+        self.exif = False
+        self.ignored_orientation = 1
+        self.pixels = False
         self.after_pixels = False
+
+    def take_pixels(self) -> None:
+        """Note an IDAT."""
+        if self.after_pixels:
+            _fail("png-chunk", "the IDAT chunks of the PNG do not follow each other")
+        if not self.pixels:
+            self.facts(0)  # refuses what has to stand before the first one and does not
+        self.pixels = True
 
     def take(self, kind: bytes, body: bytes) -> None:
         """Note a chunk that is no IDAT."""
+        self.after_pixels = self.pixels
         if (self.size is None) != (kind == b"IHDR"):
             _fail("png-chunk", f"the PNG has {kind.decode()} where IHDR must come first and once")
         if kind == b"IHDR":
@@ -242,20 +313,36 @@ class _Notes:
 
     def _take_ancillary(self, kind: bytes, body: bytes) -> None:
         if kind == b"tRNS":
-            self.transparent = True
+            self._take_transparency()
         elif kind == b"eXIf":
-            self.orientation = exif.orientation(body)
+            turned = exif.orientation(body)
+            if turned != self.orientation and self.exif:  # the specification allows one chunk
+                _fail("png-chunk", "the PNG has two eXIf chunks of different orientations")
+            self.orientation, self.exif = turned, True
+            if body.startswith(_EXIF):
+                self.ignored_orientation = exif.orientation(body[len(_EXIF) :])
         elif kind == b"acTL" and len(body) >= 4:  # noqa: PLR2004 - it begins with a 4-byte count
             self.frames = max(self.frames, _WORD.unpack_from(body)[0])
         elif kind == b"fdAT":
             self.frames = max(self.frames, 2)
+
+    def _take_transparency(self) -> None:
+        """Refuse a tRNS chunk out of place, which Pillow obeys and libpng passes over."""
+        early = self.size is not None and self.size[3] == _PALETTE and not self.palette
+        if early or self.transparent or self.after_pixels:
+            _fail(
+                "png-chunk",
+                "the PNG has a second tRNS chunk, or one before its PLTE or after its IDAT, and "
+                "decoders differ on what is transparent",
+            )
+        self.transparent = True
 
     def facts(self, end: int) -> Png:
         """The facts, as soon as the first IDAT is reached."""
         if self.size is None:
             _fail("png-chunk", "the PNG has IDAT where IHDR must come first")
         height, width, bit_depth, colour_type, interlaced = self.size
-        if colour_type == 3 and not self.palette:  # noqa: PLR2004 - the palette's colour type
+        if colour_type == _PALETTE and not self.palette:
             _fail("png-chunk", "the PNG has colour type 3 but no PLTE chunk before its IDAT")
         return Png(
             height,
@@ -267,6 +354,7 @@ class _Notes:
             self.transparent,
             self.orientation,
             end,
+            ignored_orientation=self.ignored_orientation,
         )
 
 
@@ -303,18 +391,18 @@ def check_size(height: int, width: int) -> None:
         )
 
 
-def _rows(facts: Png, parts: list[memoryview]) -> bytes:
-    """The inflated rows, their total length and the filter byte that each begins with checked."""
+def _rows(facts: Png, parts: list[memoryview]) -> tuple[bytes, int]:
+    """The inflated rows, their total length and filter bytes checked; and the bytes behind them."""
     passes = [(rows, stride) for rows, stride in _passes(facts) if rows and stride > 1]
     longest = max(stride for _, stride in passes)
-    raw = _inflate(parts, sum(rows * stride for rows, stride in passes), longest)
+    raw, padding = _inflate(parts, sum(rows * stride for rows, stride in passes), longest)
     at = 0
     for rows, stride in passes:
         wrong = raw[at : at + rows * stride : stride].translate(None, b"\0\1\2\3\4")
         if wrong:
             _fail("png-filter", f"the PNG has a row of filter type {wrong[0]}; only 0 to 4 exist")
         at += rows * stride
-    return raw
+    return raw, padding
 
 
 def _passes(facts: Png) -> Iterator[tuple[int, int]]:
@@ -327,8 +415,12 @@ def _passes(facts: Png) -> Iterator[tuple[int, int]]:
         yield rows, 1 + (columns * bits + 7) // 8
 
 
-def _inflate(parts: list[memoryview], expected: int, stride: int) -> bytes:
-    """The inflated bytes; never many more than are expected, whatever the stream would give."""
+def _inflate(parts: list[memoryview], expected: int, stride: int) -> tuple[bytes, int]:
+    """The inflated bytes, never many more than are expected; and the bytes behind the stream.
+
+    What stands behind a stream whose length and Adler-32 hold is no part of the picture: isal,
+    Pillow and libpng (so TensorFlow) pass over it (measured).
+    """
     stream = parts[0] if len(parts) == 1 else b"".join(parts)
     inflater = isal_zlib.decompressobj()
     try:
@@ -341,10 +433,8 @@ def _inflate(parts: list[memoryview], expected: int, stride: int) -> bytes:
         _fail("png-length", f"the PNG inflates to {found} bytes, not to the {expected} of its size")
     if not inflater.eof:
         _fail("png-adler", "the compressed pixels of the PNG end before their Adler-32 checksum")
-    if inflater.unused_data:
-        _fail("png-length", f"{len(inflater.unused_data)} bytes follow the pixels inside IDAT")
     _check_window(stream, expected, stride)
-    return raw
+    return raw, len(inflater.unused_data)
 
 
 def _check_window(stream: bytes | memoryview, expected: int, stride: int) -> None:

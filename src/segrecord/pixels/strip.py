@@ -79,20 +79,23 @@ def stripped(data: bytes, form: str, *, profile: bool) -> bytes:
 
 
 def _jpeg_cuts(data: bytes, profile: bool) -> tuple[list[_Cut], int]:  # noqa: FBT001 - passed on
-    cuts, end = [], 0
+    cuts, end, scans = [], 0, 0
+    exifs: list[tuple[int, int]] = []
     for code, start, end in jpeg.segments(data):
         if code in _CODED:
+            scans += code == _SOS
             continue
         if code not in _SPOKEN:
             _fail("jpeg-marker", f"the JPEG has a segment of the reserved marker 0x{code:02x}")
         body = data[start:end]
         if code == _APP1 and body.startswith(_EXIF):
-            _refuse_turned(exif.orientation(body[len(_EXIF) :]))
+            exifs.append((exif.orientation(body[len(_EXIF) :]), scans))
         instead = _instead(code, body, profile)
         if not instead:
             cuts.append((start - 4, end, b""))
         elif instead != body:
             cuts.append((start - 2, end, (len(instead) + 2).to_bytes(2, "big") + instead))
+    refuse_turned(jpeg.first(exifs))
     return cuts, end
 
 
@@ -106,33 +109,30 @@ def _instead(code: int, body: bytes, profile: bool) -> bytes:  # noqa: FBT001 - 
 
 
 def _png_cuts(data: bytes, profile: bool) -> tuple[list[_Cut], int]:  # noqa: FBT001 - passed on
-    if not data.startswith(png.SIGNATURE):
-        _fail("not-an-image", f"does not begin with the PNG signature but with {data[:8]!r}")
-    cuts: list[_Cut] = []
-    orientation, pixels, end = 1, 0, 0
-    for kind, start, end in png.chunks(data, len(png.SIGNATURE)):
-        if kind == b"IDAT":
-            if pixels not in {0, start - 8}:
-                # With what stands between taken out, decoders would join what they now do not.
-                _fail("png-chunk", "the IDAT chunks of the PNG do not follow each other")
-            pixels = end
-        elif kind == b"eXIf":
-            orientation = exif.orientation(data[start : end - 4])
-        if not _stays(kind, end - 4 - start, profile):
-            cuts.append((start - 8, end, b""))
-    _refuse_turned(orientation)
-    return cuts, end
+    facts, found = png.parse(data)
+    refuse_turned(facts.orientation)
+    cuts = [
+        (start - 8, end, b"")
+        for kind, start, end in found
+        if not _stays(kind, end - 4 - start, profile)
+    ]
+    return cuts, facts.end
 
 
 def _stays(kind: bytes, length: int, profile: bool) -> bool:  # noqa: FBT001 - passed on
     if kind in {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS"}:
         return True
-    if kind[:1].isupper():
-        _fail("png-chunk", f"the PNG has a critical chunk of unknown type {kind.decode()}")
     return length in _CHUNKS.get(kind, ()) or (profile and kind in _PROFILES)
 
 
-def _refuse_turned(orientation: int) -> None:
+def refuse_turned(orientation: int) -> None:
+    """Refuse to store the bytes of a picture that EXIF turns as if it lay upright.
+
+    Only a file whose header alone was read comes as far: its eXIf stands behind the pixels.
+
+    Raises:
+        PixelError: header-not-enough.
+    """
     if orientation != 1:
         raise PixelError(
             "header-not-enough",

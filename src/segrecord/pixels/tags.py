@@ -131,12 +131,10 @@ def named(tiff: bytes, where: str) -> Iterator[str]:
         tiff: a TIFF file, or the EXIF of another file from its byte order on.
         where: "EXIF" or "TIFF", which the names begin with.
     """
-    order = _ORDERS.get(tiff[:2])
-    if order is None:
+    found = _tiff(tiff)
+    if found is None:
         return
-    wide = 8 if int.from_bytes(tiff[2:4], order) == _BIG_TIFF else 4
-    found = _Tiff(tiff, order, wide)
-    first = found.number(wide, wide)
+    first = found.number(found.wide, found.wide)
     for tag, value in found.entries(first):
         if tag == _EXIF_IFD:
             for inner, text in found.entries(found.offset(value)):
@@ -149,6 +147,20 @@ def named(tiff: bytes, where: str) -> Iterator[str]:
     behind = found.following(first) if where == "EXIF" else 0
     if behind and {tag for tag, _ in found.entries(behind)} & {_THUMBNAIL, _STRIPS}:
         yield "EXIF thumbnail"
+
+
+def entries(tiff: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tag and value of each entry of a TIFF structure's first directory; none if it is damaged."""
+    found = _tiff(tiff)
+    if found is not None:
+        yield from found.entries(found.number(found.wide, found.wide))
+
+
+def _tiff(tiff: bytes) -> _Tiff | None:
+    order = _ORDERS.get(tiff[:2])
+    if order is None:
+        return None
+    return _Tiff(tiff, order, 8 if int.from_bytes(tiff[2:4], order) == _BIG_TIFF else 4)
 
 
 def _field(tag: int, value: bytes, where: str) -> Iterator[str]:

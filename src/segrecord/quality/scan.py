@@ -13,13 +13,14 @@ no mask is decoded twice.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from segrecord.errors import PixelError
+from segrecord.errors import Note, PixelError
 from segrecord.options import Checks
 from segrecord.pixels import image, mask, metadata, perceptual
 from segrecord.pixels.load import load, load_head
@@ -101,6 +102,10 @@ def _scan_row(
         _attempt(problems, path, mask.read, data) if data is not None else None
         for path, data in zip(row.masks, loaded[1:], strict=True)
     ]
+    for path, data, plane in zip(row.masks, loaded[1:], planes, strict=True):
+        if plane is not None:
+            held = metadata.held(data, plane.format)
+            _note(problems, path, (*plane.notes, *metadata.ignored(data, plane.format, held)))
     facts["masks"] = [
         _mask_facts(data, digest, plane)
         for data, digest, plane in zip(loaded[1:], digests[1:], planes, strict=True)
@@ -118,6 +123,11 @@ def _attempt(problems: list[dict[str, str]], path: str, work: Any, *arguments: A
         return None
 
 
+def _note(problems: list[dict[str, str]], path: str, notes: Iterable[Note]) -> None:
+    """Warn of a file that is used nevertheless."""
+    problems += [{"level": "warning", "path": path, **note._asdict()} for note in notes]
+
+
 def _image_facts(
     facts: dict[str, Any], path: str, data: bytes | None, digest: bytes | None, *, full: bool
 ) -> None:
@@ -129,7 +139,9 @@ def _image_facts(
         return
     found, pixels = examined
     _note_image(facts, found)
-    facts["metadata"] = metadata.held(data, found.format)
+    facts["metadata"] = held = metadata.held(data, found.format)
+    ignored = metadata.ignored(data, found.format, held, found.orientation)
+    _note(facts["problems"], path, (*found.notes, *ignored))
     if full and pixels is None:  # CMYK
         pixels = _attempt(facts["problems"], path, image.decode, data)
     if full and pixels is not None:
@@ -258,6 +270,7 @@ def _scan_headers(
     found = _attempt(problems, row.image, _header, row.image)
     if found is not None:
         _note_image(facts, found.facts)
+        _note(problems, row.image, found.facts.notes)
         facts["image_bytes"] = found.size
     masks = [_attempt(problems, path, _mask_header, path) for path in row.masks]
     facts["masks"] = [_header_facts(header) for header in masks]

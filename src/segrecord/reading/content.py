@@ -12,7 +12,7 @@ import numpy as np
 
 from segrecord.errors import PixelError
 from segrecord.options import IGNORE
-from segrecord.pixels import image, mask, png
+from segrecord.pixels import image, jpeg, mask, png
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,6 +87,8 @@ def differences(
         yield from _image(row, found)
         if found.mask:
             yield from _mask(task, row, found.mask)
+    else:
+        yield from _sizes(task, row, found)
 
 
 def _values(row: IndexRow, found: Read) -> Iterator[str]:
@@ -156,6 +158,46 @@ def _image(row: IndexRow, found: Read) -> Iterator[str]:
             f"the image is {facts.height} x {facts.width} (height x width), the index says "
             f"{row.height} x {row.width}"
         )
+
+
+def _sizes(task: CheckTask, row: IndexRow, found: Read) -> Iterator[str]:
+    """Height and width that decoders make of image and mask, against the index.
+
+    Nothing is decoded: every decoder gives a PNG the size of its IHDR and a JPEG that of its SOF,
+    but for an orientation that it applies. So an orientation is refused, on whichever side of the
+    pixels of a PNG it stands: what is stored lies upright.
+    """
+    size = (row.height, row.width)
+    try:
+        if found.image_format == "raw":
+            yield from _raw_image(row, found)
+        else:
+            yield from _stored_size(found.image, size)
+        if found.mask and task.layout.schema == "raw":
+            expected = row.height * row.width * (task.mask_classes if task.one_hot else 1)
+            if len(found.mask) != expected:
+                yield f"the mask has {len(found.mask)} bytes, its size makes {expected}"
+        elif found.mask:
+            head = png.header(found.mask)
+            if head is None or (head.height, head.width) != size:
+                own = "of no size" if head is None else f"{head.height} x {head.width}"
+                yield f"the mask is {own}, the image {size[0]} x {size[1]}"
+    except PixelError as error:
+        yield f"image or mask are damaged: {error.message} ({error.code})"
+
+
+def _stored_size(stored: bytes, size: tuple[int, int]) -> Iterator[str]:
+    is_png = stored.startswith(png.SIGNATURE)
+    facts = png.header(stored) if is_png else jpeg.header(stored)
+    if facts is None:
+        yield "the image is damaged: its header has no end"
+        return
+    turned = png.orientation(stored) if is_png else facts.orientation
+    if turned != 1:
+        yield f"the image is not upright: EXIF says orientation {turned}"
+    elif (facts.height, facts.width) != size:
+        own = f"{facts.height} x {facts.width}"
+        yield f"the image is {own}, the index says {size[0]} x {size[1]}"
 
 
 def _raw_image(row: IndexRow, found: Read) -> Iterator[str]:

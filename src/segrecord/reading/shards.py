@@ -36,11 +36,11 @@ def check_shard(task: CheckTask) -> tuple[RecordError, ...]:
     """Everything that is wrong with one shard; empty where it is as manifest and index say.
 
     The file's size and SHA-256, the framing and both CRCs of every record, then each record
-    against its row of the index; with `task.decode` image and mask are decoded too, and the image
-    is hashed (without it, only where the record does not say its hash: the file's own hash stands
-    for the bytes, and a second one would halve the speed). Damaged framing ends the walk, since
-    nothing after it can be trusted; the rule then says how many records were not reached. Every
-    other finding stands for itself.
+    against its row of the index, the sizes of image and mask included; with `task.decode` these
+    are decoded too, and the image is hashed (without it, only where the record does not say its
+    hash: the file's own hash stands for the bytes, and a second one would halve the speed).
+    Damaged framing ends the walk, since nothing after it can be trusted; the rule then says how
+    many records were not reached. Every other finding stands for itself.
     """
     return examine_shard(task).problems
 
