@@ -62,5 +62,5 @@ def test_what_is_no_list_of_different_paths_is_refused(value):
 
 
 def test_none_and_an_empty_list_are_no_metadata():
-    assert SourceOptions(metadata=[]).metadata is None
+    assert SourceOptions(metadata=[]).metadata == ()
     assert SourceOptions(metadata="a.csv") == SourceOptions(metadata=("a.csv",))
