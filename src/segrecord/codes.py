@@ -124,7 +124,7 @@ _MIX_UP = "measured: TensorFlow misreads such masks without an error"
 _FLOOR = "measured: of random pairs of real sets the most alike have 0.94; 0.98 as near-duplicate"
 _PRIVACY = "identifiers of the HIPAA Safe Harbor list (45 CFR 164.514(b)(2))"
 _LOOK = "look at it; leave it out if it shows nothing"
-_SPLITS = "correct the splits, or share all out anew: --split"
+_SPLITS = "correct the splits, or split all samples again: --split"
 
 # A row: code, problem, rule (not of an info), source, fix. Short, to be read as a table.
 # fmt: off
@@ -455,7 +455,7 @@ SECTIONS = (
         _warning("extend-divided",
                  "what belongs together is divided over the splits of the extended dataset",
                  "what belongs together is in one split of the extended dataset",
-                 "its samples keep their splits", "leave --extend out to share all out anew"),
+                 "its samples keep their splits", "leave --extend out to split all samples again"),
         _warning("extend-changed", "the key names another picture than in the extended dataset",
                  "a key names the picture that the extended dataset has under it",
                  "SHA-256 of the decoded pixels", "give another picture another key"),

@@ -25,7 +25,7 @@ from segrecord.reporting.view import app
 
 NAMES = (
     *("../outside", "/etc/passwd", "a/b.tfrecord", "..\\outside", "C:outside", "c:\\x", "..", "."),
-    *(".hidden", "", "a\0b"),
+    *(".hidden", "", "a\0b", "a\nb", "a\u202eb"),
 )
 
 

@@ -69,7 +69,7 @@ def test_a_class_that_a_split_lacks_is_an_error_that_says_how_many_groups_it_has
         "class 'b' is in no sample of split 'val': it has 9 groups for 2 splits"
     )
     assert found[0].fix == (
-        "correct the splits, or share all out anew: --split; to accept it: --ignore "
+        "correct the splits, or split all samples again: --split; to accept it: --ignore "
         "split-lacks-class"
     )
 

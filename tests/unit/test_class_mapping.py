@@ -57,7 +57,7 @@ def test_one_that_lacks_a_class_stops_the_build_and_names_the_file(tmp_path):
         segrecord.build(place, tmp_path / "out")
     first = next(it for it in caught.value.findings if it.code == "unknown-class")
     assert first.path.endswith("class_mapping.json")
-    assert "move it away" in first.fix
+    assert "move the mapping file away" in first.fix
 
 
 def test_a_contradiction_stops_the_build_unless_it_is_ignored(tmp_path):

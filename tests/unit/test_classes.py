@@ -1,6 +1,7 @@
 """Class names to ids, and every finding about labels."""
 
 import json
+import os
 
 import pytest
 
@@ -76,11 +77,11 @@ def test_a_mapping_is_read_with_bom_and_ascends_by_id(tmp_path):
         ('{"a": 0, "a": 1}', "it names 'a' twice"),
         ("[]", "must hold one object"),
         ("{}", "must hold one object"),
-        ('{"a": -1}', "the id of 'a' must be an integer from 0, got -1"),
-        ('{"a": true}', "the id of 'a' must be an integer from 0, got True"),
-        ('{"a": 1.0}', "the id of 'a' must be an integer from 0, got 1.0"),
-        ('{"a": 2147483648}', "the id of 'a' must be an integer from 0, got 2147483648"),
-        ('{"a": 1, "b": 1}', "id 1 stands for several classes"),
+        ('{"a": -1}', "gives 'a' the id -1: ids are integers from 0"),
+        ('{"a": true}', "gives 'a' the id True: ids are integers from 0"),
+        ('{"a": 1.0}', "gives 'a' the id 1.0: ids are integers from 0"),
+        ('{"a": 2147483648}', "gives 'a' the id 2147483648: ids are integers from 0"),
+        ('{"a": 1, "b": 1}', "gives the id 1 to several classes"),
     ],
 )
 def test_a_bad_mapping_is_refused_with_its_rule(tmp_path, content, rule):
@@ -121,6 +122,13 @@ def test_a_file_of_that_name_that_holds_something_else_is_left_unread_with_a_war
     found = beside([mapping(tmp_path, content)], samples(("a",)), SourceOptions())
     assert [(it.level, it.code) for it in found.findings] == [("warning", "mapping-unread")]
     assert found.path == ""
+
+
+def test_a_pipe_of_that_name_is_not_waited_for(tmp_path):
+    path = tmp_path / "class_mapping.json"
+    os.mkfifo(path)
+    found = beside([str(path)], samples(("a",)), SourceOptions())
+    assert "is a pipe" in found.findings[0].message
 
 
 def test_a_mapping_beside_a_source_without_classes_is_a_warning(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from drawn_jpeg import jpeg as drawn
 from make import blob, encoded, palette_image, picture, saved
 from segrecord.errors import PixelError, UsageError
 from segrecord.pixels import png
@@ -36,6 +37,8 @@ STORED = {
     "jpeg 4:2:2": encoded(BLOCKS, "JPEG", subsampling=1),
     "jpeg 4:2:0": encoded(BLOCKS, "JPEG", subsampling=2),
     "progressive jpeg": encoded(BLOCKS, "JPEG", progressive=True),
+    # The decoder knows 4:4:1, but its list of names, which its header function asks, does not.
+    "jpeg 4:4:1": drawn(BLOCKS, ((1, 4), (1, 1), (1, 1))),
 }
 
 

@@ -59,7 +59,7 @@ def read_card(path: str | Path) -> Card:
     except OSError as error:
         raise UsageError(f"--card {path} cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:  # decoding errors are ValueErrors too
-        raise UsageError(f"--card {path} is no TOML in UTF-8: {error}; mend it there") from None
+        raise UsageError(f"--card {path} is no TOML in UTF-8: {error}; correct it") from None
     given: dict[str, Any] = {}
     for name, value in content.items():
         rule = _rule(name, value)

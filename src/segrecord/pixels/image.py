@@ -222,7 +222,7 @@ def store(
         data: the file's bytes.
         facts: what `examine` or `examine_header` has found.
         size: height and width to resize to, in pixels; alpha is dropped then.
-        keep: what stays of metadata. An image that is encoded anew holds none, whatever is asked.
+        keep: what stays of metadata. An image that is re-encoded holds none, whatever is asked.
 
     Returns:
         As image `data` itself, where it stays whole.

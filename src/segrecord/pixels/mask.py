@@ -387,7 +387,7 @@ def ids_of(black_white: Ids) -> Ids:
             "mask-not-kept",
             "a mask that was stored under --mask-values keep holds 0 and 255 alone, this one "
             "others",
-            "build the dataset anew",
+            "build the dataset again",
         )
     return ids
 

@@ -113,7 +113,7 @@ def unusual(what: str) -> Note:
     return Note(
         "unusual-encoding",
         f"{what}: strict decoders refuse that, the others read the same pixels",
-        "nothing: its pixels are stored losslessly; save it anew if other programs refuse it",
+        "nothing: its pixels are stored losslessly; save it again if other programs refuse it",
     )
 
 

@@ -53,6 +53,8 @@ class _NoMappingError(Exception):
 
 def _read(path: str, spelled: Callable[[str], str]) -> dict[str, int]:
     try:
+        if Path(path).is_fifo():  # reading would wait for a writer
+            raise _NoMappingError(" is a pipe and no regular file")
         text = Path(path).read_text(encoding="utf-8-sig")
         mapping = json.loads(text, object_pairs_hook=_once)
     except OSError as error:
@@ -66,13 +68,13 @@ def _read(path: str, spelled: Callable[[str], str]) -> dict[str, int]:
         pairs = [(name, int(key)) for key, name in pairs]  # {"0": "COVID", ...}
     for name, number in pairs:
         if type(number) is not int or not 0 <= number < 1 << 31:
-            raise _NoMappingError(f": the id of {name!r} must be an integer from 0, got {number!r}")
+            raise _NoMappingError(f" gives {name!r} the id {number!r}: ids are integers from 0")
     ids = {spelled(name): number for name, number in pairs}
     if len(ids) < len(pairs):
         raise _NoMappingError(" names a class twice")
     twice = [number for number, times in Counter(ids.values()).items() if times > 1]
     if twice:
-        raise _NoMappingError(f": id {twice[0]} stands for several classes")
+        raise _NoMappingError(f" gives the id {twice[0]} to several classes")
     return dict(sorted(ids.items(), key=lambda item: item[1]))
 
 
@@ -115,10 +117,10 @@ def beside(paths: Sequence[str], samples: pa.Table, options: SourceOptions) -> B
         try:
             ids = _read(path, _named)
         except _NoMappingError as error:
-            findings.append(_unread(path, f"it{error}"))
+            findings.append(_unread(path, f"no class ids are taken from it: the file{error}"))
             continue
         if not labelled:
-            findings.append(_unread(path, "no sample has a class"))
+            findings.append(_unread(path, "no class ids are taken from it: no sample has a class"))
         elif not base.path:
             base, name = Beside(path, ids, ()), "the other one"
             findings.append(_taken(path, ids))
@@ -153,7 +155,7 @@ def _unread(path: str, why: str) -> Finding:
         'write the ids as {"COVID": 0, "Normal": 1}, name the column of the class, or move the '
         "file away"
     )
-    return Finding("warning", "mapping-unread", "", path, f"it gives no class ids: {why}", fix)
+    return Finding("warning", "mapping-unread", "", path, why, fix)
 
 
 def _contradicts(path: str, told: str, other: str) -> Finding:
@@ -217,7 +219,7 @@ def _unknown(unknown: set[str], counts: Counter[str], path: str) -> Finding:
         "",
         path,
         f"the mapping lacks {listed}",
-        "add them to the mapping, correct the labels, or leave the mapping out (move it away)",
+        "add them to the mapping, correct the labels, or move the mapping file away",
     )
 
 

@@ -78,7 +78,7 @@ def extended(options: PlanOptions, old: Old) -> PlanOptions:
         if own and own != was:
             raise UsageError(
                 f"{flag} is not what {options.extend} was built with ({_shares(old)}); leave it "
-                "out to keep those, or leave --extend out to share all samples out anew"
+                "out to keep those, or leave --extend out to split all samples again"
             )
     return replace(options, split=old.split, folds=old.folds)
 
@@ -236,7 +236,7 @@ def _tie(samples: pa.Table, row: int, sides: str) -> Finding:
         samples["image"][row].as_py(),
         f"the new sample belongs with {sides}, by its group or as a copy or near-duplicate, and "
         "neither of them may move",
-        "leave it out (--on-error quarantine does), or leave --extend out to share all out anew",
+        "leave it out (--on-error quarantine does), or leave --extend out to split all again",
     )
 
 
@@ -248,7 +248,7 @@ def _divided(samples: pa.Table, row: int, sides: str) -> Finding:
         samples["image"][row].as_py(),
         f"the dataset that is extended has {sides}, which belong together by their group or as "
         "copies or near-duplicates; they stay where they are",
-        "leave --extend out to share all samples out anew, if scores on the old splits do not bind",
+        "leave --extend out to split all samples again, if scores on the old splits do not bind",
     )
 
 

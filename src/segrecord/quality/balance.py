@@ -136,7 +136,7 @@ def _lacking(name: str, lacking: list[str], number: int, found: _Spread) -> Find
         f"class {name!r} is in no sample of split {' and '.join(map(repr, lacking))}: it has "
         f"{counted(own, found.unit.removesuffix('s'))} for {splits} splits"
     )
-    fix = "correct the splits, or share all out anew: --split"
+    fix = "correct the splits, or split all samples again: --split"
     if own < splits:
         fix = f"get more {found.unit} of the class, make fewer splits, or leave the class out"
     fix += "; to accept it: --ignore split-lacks-class"

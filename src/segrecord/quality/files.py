@@ -160,7 +160,7 @@ def personal_metadata(
     keeps = records.keep_metadata
     done = "is kept in the record" if keeps else "is not written to the record"
     fix = (
-        "leave --keep-metadata out; an image that has to be encoded anew loses it anyway"
+        "leave --keep-metadata out; an image that has to be re-encoded loses it anyway"
         if keeps
         else "nothing for the dataset; mind it where you pass on the files themselves"
     )

@@ -26,7 +26,7 @@ def missing_splits(samples: pa.Table) -> Iterator[Finding]:
                 key,
                 "",
                 "the sample has no split while others have one",
-                "give it a split, or pass --split to share all samples out anew",
+                "give it a split, or pass --split to split all samples again",
             )
 
 
@@ -44,7 +44,7 @@ def divided_groups(samples: pa.Table) -> Iterator[Finding]:
             row["image"],
             f"it is of group {row['group']!r}, which stands in several splits, here in "
             f"{row['split']!r}",
-            "correct the splits, share all out anew with --split, or leave the group out: "
+            "correct the splits, split all samples again with --split, or leave the group out: "
             "--on-error quarantine; to accept it: --ignore divided-group",
         )
 

@@ -156,7 +156,7 @@ def _bare(task: CompareTask, what: str, stored: bytes) -> Iterator[str]:
 def _raw(found: Read) -> image.Pixels:
     shape = (found.height or 0, found.width or 0, found.channels or 0)
     if len(found.image) != shape[0] * shape[1] * shape[2] or shape[2] not in {1, 3}:
-        raise PixelError("raw-length", "its raw pixels are not of its size", "build it anew")
+        raise PixelError("raw-length", "its raw pixels are not of its size", "build it again")
     return np.frombuffer(found.image, np.uint8).reshape(shape)
 
 

@@ -311,4 +311,4 @@ def _of_one_hot(pixels: Ids) -> Ids:
 
 
 def _unsound(code: str, message: str) -> PixelError:
-    return PixelError(code, message, "build the dataset anew")
+    return PixelError(code, message, "build the dataset again")

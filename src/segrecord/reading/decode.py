@@ -36,7 +36,7 @@ RGB = 3
 _JPEG_COLOURS = ("Gray", "YCbCr", "RGB")
 """What may be stored. Of CMYK, libjpeg-turbo makes another RGB than Pillow; TensorFlow none."""
 
-_FIX = "build the dataset anew, or read with on_error='skip'"
+_FIX = "build the dataset again, or read with on_error='skip'"
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _require_size(what: str, found: tuple[int, ...], size: tuple[int, ...] | Non
 def _jpeg(stored: bytes, size: tuple[int, int] | None, out: Pixels | None) -> Pixels:
     """RGB of a JPEG; as `segrecord.pixels.jpeg` decodes, but into `out`."""
     try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(stored)
+        height, width, colours = _jpeg_header(stored)
         if colours not in _JPEG_COLOURS:
             raise PixelError("jpeg-colours", f"a JPEG of colours {colours} cannot be read", _FIX)
         found = np.empty((height, width, RGB), np.uint8) if out is None else out
@@ -179,6 +179,16 @@ def _jpeg(stored: bytes, size: tuple[int, int] | None, out: Pixels | None) -> Pi
     except (ValueError, MemoryError) as error:
         raise PixelError("jpeg-data", f"the JPEG cannot be decoded: {error}", _FIX) from None
     return found
+
+
+def _jpeg_header(stored: bytes) -> tuple[int, int, str]:
+    """Height, width and colours."""
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(stored)
+    except KeyError:  # 4:4:1, which the decoder knows and its header's list of names does not
+        found = jpeg.markers(stored)
+        return found.height, found.width, {1: "Gray", RGB: "YCbCr"}.get(found.components, "CMYK")
+    return height, width, colours
 
 
 def _png(stored: bytes) -> Pixels:

@@ -184,7 +184,7 @@ class State:
         if self.fingerprint != fingerprint:
             raise UsageError(
                 f"the state is of a dataset with fingerprint {self.fingerprint[:12]}, this one has "
-                f"{fingerprint[:12]}: open the same dataset, split and selection, or begin anew"
+                f"{fingerprint[:12]}: open the same dataset, split and selection, or start over"
             )
 
 

@@ -50,10 +50,11 @@ def _require(mode: int) -> None:
 
 def name_rule(name: str) -> str:
     """The rule that the name of a dataset's file breaks, or ""."""
-    if not name or name.startswith(".") or re.search(r"[/\\\0]|^[A-Za-z]:", name):
+    plain = name.isprintable() and not re.search(r"^\.|[/\\]|^[A-Za-z]:", name)
+    if not name or not plain:
         return (
-            "must be the plain name of a file beside dataset.json: not empty, without /, \\, NUL "
-            "or a drive letter, and not beginning with a dot"
+            "must be the plain name of a file beside dataset.json: not empty, without /, \\, "
+            "control characters or a drive letter, and not beginning with a dot"
         )
     return ""
 

@@ -121,7 +121,7 @@ def print_report(console: Console, report: Report) -> None:
             print_parts(console, f"... and {len(problems) - _SHOWN} more of this kind", indent=2)
     print_gap(console)
     print_parts(console, (counted(len(report.problems), "problem"), "bold red"), what)
-    print_parts(console, "next: copy the dataset again from where it is sound, or build it anew")
+    print_parts(console, "next: copy the dataset again from an undamaged copy, or build it again")
 
 
 def _kinds(problems: Iterable[RecordError]) -> list[list[RecordError]]:

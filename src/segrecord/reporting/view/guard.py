@@ -84,7 +84,7 @@ class Guard:
         if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return PlainTextResponse("the Content-Type must be application/json", 415)
         if not hmac.compare_digest(headers.get(TOKEN_HEADER, "").encode(), self._token.encode()):
-            return PlainTextResponse("the token is not that of this start: load the page anew", 403)
+            return PlainTextResponse("the token is not that of this start: reload the page", 403)
         return None
 
 

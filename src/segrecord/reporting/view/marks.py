@@ -102,7 +102,7 @@ def _parsed(lines: Any, path: Path) -> dict[str, Mark]:
     header = next(lines, list(COLUMNS))
     if tuple(header) != COLUMNS:
         raise UsageError(
-            f"{path} is no marks file: its columns must be {','.join(COLUMNS)}, are "
+            f"{path} is no marks file: its columns must be {','.join(COLUMNS)}, but are "
             f"{','.join(header)[:80]}"
         )
     found = {}
