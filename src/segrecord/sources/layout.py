@@ -81,9 +81,7 @@ def lay_out(paths: Sequence[str]) -> Layout:
     return layout if layout.images and masks_by_name(layout.seats.keys()) else plain
 
 
-def _arrange(
-    files: list[File], *, soft: bool, named: bool = True, outer: bool = False
-) -> Layout:
+def _arrange(files: list[File], *, soft: bool, named: bool = True, outer: bool = False) -> Layout:
     """The layout by the names of folders (`named`) and files, and words within them (`soft`).
 
     Where `outer`, a folder within one of masks holds masks, whatever its own name.
