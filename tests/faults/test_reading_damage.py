@@ -331,7 +331,7 @@ def test_a_batch_with_a_damaged_record_is_an_error_that_names_it(folder, number)
         ({"offset": 1 << 40}, "the file is cut: 0 of the 12 bytes of the header"),
         ({"offset": 1}, "the CRC of the record's length does not hold"),
         ({"length": 5}, "the index says 5 bytes, the record itself"),
-        ({"height": 1}, "the image is 9 x 7, it should be 1 x 7"),
+        ({"height": 1}, "the image is 9 x 7 (height x width), it should be 1 x 7"),
     ],
 )
 def test_a_wrong_row_of_the_index_loses_its_record_alone(folder, values, rule):

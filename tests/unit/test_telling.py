@@ -199,7 +199,7 @@ def test_the_command_line_says_nothing_twice(folder):
         check=True,
     )  # fmt: skip
     assert done.stderr == ""
-    assert done.stdout.count("wrong-extension") == 1
+    assert done.stdout.count("warning wrong-extension") == 1
 
 
 def test_the_command_line_s_error_lists_each_kind_once(folder):

@@ -59,6 +59,7 @@ def test_only_names_metadata_and_what_was_left_out_on_request_concern_no_trainin
     assert {code for code, it in CODES.items() if it.level == "warning" and not it.training} == {
         *("wrong-extension", "metadata-unmatched-row", "exclude-unknown", "personal-metadata"),
         "duplicate-dropped",
+        "unusual-encoding",
     }
 
 
