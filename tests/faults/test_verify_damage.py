@@ -255,7 +255,10 @@ def test_another_image_with_right_crcs(folder):
 
 def test_an_image_of_another_size(folder):
     (found,) = with_image(folder, png.encode(np.zeros((7, 9), np.uint8)))
-    assert found == place(folder, FIRST, 1) + "the image is 7 x 9 (height x width), the index says 9 x 7"
+    assert (
+        found
+        == place(folder, FIRST, 1) + "the image is 7 x 9 (height x width), the index says 9 x 7"
+    )
 
 
 def test_a_damaged_image(folder):
@@ -299,7 +302,9 @@ def test_a_mask_whose_pixels_are_not_those_of_the_index(folder):
 
 def test_a_mask_of_another_size(folder):
     found = with_mask(folder, png.encode(np.ascontiguousarray(datasets.sample(1).mask.T)))
-    assert found == [place(folder, FIRST, 1) + "the mask is 7 x 9 (height x width), the image 9 x 7"]
+    assert found == [
+        place(folder, FIRST, 1) + "the mask is 7 x 9 (height x width), the image 9 x 7"
+    ]
 
 
 def test_a_damaged_mask(folder):
@@ -356,7 +361,10 @@ def test_a_missing_mask_stored_otherwise_than_the_policy_says(tmp_path, policy, 
     [
         ({"image": [b"\0" * 10]}, "holds an image of SHA-256"),
         ({"channels": [4]}, "says 4 channels, there may be 1 or 3"),
-        ({"channels": [1]}, "the image has 189 bytes, 9 x 7 x 1 (height x width x channels) are 63"),
+        (
+            {"channels": [1]},
+            "the image has 189 bytes, 9 x 7 x 1 (height x width x channels) are 63",
+        ),
         ({"label": [b"\0" * 10]}, "the mask is damaged: it has 10 bytes, 9 x 7 x 3 are 189"),
         ({"label": [b"\1" * 189]}, "a pixel must have one class at most"),
         ({"label": [b"\0\0\2" * 63]}, "a pixel must have one class at most"),

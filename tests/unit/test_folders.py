@@ -768,3 +768,17 @@ def test_an_orphan_names_quarantine_where_it_is_the_way_out(tmp_path):
     assert "--on-error quarantine leaves the mask out" in orphan.fix
     none = understand(make(tmp_path / "b", "images/1.png", "masks/2.png"), DEFAULT)
     assert "quarantine" not in none.findings[0].fix
+
+
+@pytest.mark.parametrize("below", ["data", "img", "images", "p1/data", "train/imgs"])
+@pytest.mark.parametrize("outer", [("images", "masks"), ("data", "labels"), ("x", "groundtruth")])
+def test_masks_in_a_folder_called_like_images_within_one_of_masks_are_masks(below, outer):
+    files = [f"{role}/{below}/{stem}.png" for role in outer for stem in "abc"]
+    layout = lay_out(sorted(files))
+    assert (layout.pairs, len(layout.images)) == (3, 3)
+
+
+def test_images_in_a_folder_called_like_masks_stay_images_where_nothing_pairs():
+    files = [f"segmentation/images/{n}.png" for n in "ab"]
+    files += [f"classification/images/{n}.png" for n in "cd"]
+    assert len(lay_out(sorted(files)).images) == 4

@@ -62,5 +62,21 @@ def test_what_is_no_list_of_different_paths_is_refused(value):
 
 
 def test_none_and_an_empty_list_are_no_metadata():
-    assert SourceOptions(metadata=[]).metadata == ()
+    assert SourceOptions(metadata=[]).metadata == SourceOptions(metadata=None).metadata == ()
     assert SourceOptions(metadata="a.csv") == SourceOptions(metadata=("a.csv",))
+
+
+def test_a_table_that_is_taken_is_not_said_to_be_passed_over(place):
+    found = segrecord.scan(place, metadata=place / "b.csv", label_column="melanoma")
+    assert found.understood.passed_over == {"other files": 1}
+    assert found.understood.passed_names == {"other files": ("one, two.csv",)}
+    assert [hint for hint in found.understood.hints if "b.csv lies" in hint] == []
+
+
+def test_verify_asks_for_two_tables_of_one_name(place, tmp_path):
+    tables = [place / "b.csv", place / "part" / "b.csv"]
+    listing(tables[1], ["0,0.0", "1,1.0"], "image_id,melanoma")
+    segrecord.build(place, tmp_path / "out", metadata=tables, label_column="melanoma")
+    with pytest.raises(UsageError, match="two tables called"):
+        segrecord.verify(tmp_path / "out", source=place)
+    assert not segrecord.verify(tmp_path / "out", source=place, metadata=tables).problems

@@ -145,7 +145,7 @@ def test_class_ids_out_of_jpeg_masks_are_never_taken_unasked():
     result = reading([jpeg("j", plane, 90), IDS])
     assert codes(result) == [("error", "mask-values", "j")]
     assert "JPEG" in result.findings[0].message
-    assert "mend this one" in result.findings[0].fix
+    assert "correct this one" in result.findings[0].fix
 
 
 def test_a_probability_map_is_an_error_that_names_both_ways_out():
@@ -252,3 +252,8 @@ def test_a_few_stray_ids_among_0_255_masks_are_an_error_and_not_a_reading_of_255
     )
     assert "--mask-map 0=background,3=class3,255=foreground" in result.findings[0].fix
     assert codes(reading(masks[:1] + masks[5:])) == [("warning", "mask-ignore-only", "m0")]
+
+
+def test_a_share_of_all_pixels_is_written_as_a_number_of_percent():
+    [finding] = reading([TWO, TWO, found("grey", {7: 3600})]).findings
+    assert "3600 pixels, 100 % of the mask" in finding.message

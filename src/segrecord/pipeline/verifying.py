@@ -144,8 +144,12 @@ def _options(
     """The source options of the build, as the manifest tells them."""
     told = dict(manifest.options["source"])
     names = told.pop("metadata", None)
-    if names is not None and metadata is None:
+    if names is not None and not metadata:
         names = [names] if isinstance(names, str) else names
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UsageError(
+                f"the dataset was built with two tables called {twice}; pass both with --metadata"
+            )
         metadata = [_find(name, source) for name in names]
     return SourceOptions(**told, metadata=metadata, root=root)  # type: ignore[arg-type]
 

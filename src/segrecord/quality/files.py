@@ -76,7 +76,7 @@ def _unseen(key: str, path: str) -> Finding:
 def _transparent(key: str, path: str, clear: int, total: int, alpha: str) -> Finding:
     stored = ", divided by the alpha they are stored multiplied by" * (alpha == "premultiplied")
     message = (
-        f"{clear} of its pixels, {100 * clear / total:.2g} %, are transparent: what is read is "
+        f"{clear} of its pixels, {100 * clear / total:.3g} %, are transparent: what is read is "
         f"the colours under them{stored}"
     )
     if 100 * clear <= FEW_TRANSPARENT * total:

@@ -145,7 +145,7 @@ def _off_values(mask: MaskValues, off: dict[int, int], rule: str, fix: str) -> F
     share = 100 * pixels / total
     message = (
         f"{counted(len(off), 'mask value')} ({shown}), {rule}: {counted(pixels, 'pixel')}, "
-        f"{share:.2g} % of the mask"
+        f"{share:.3g} % of the mask"
     )
     return Finding("error", "mask-values", mask.key, mask.path, message, fix)
 

@@ -42,7 +42,7 @@ def understand_folder(source: str, options: SourceOptions) -> Understood:
     Raises:
         SourceError: the folder holds no images.
     """
-    found = walk(checked_path(source))
+    found = walk(checked_path(source), options.metadata)
     layout = lay_out(found.images)
     if not layout.images:
         raise SourceError(_nothing(source, found, layout))
@@ -54,7 +54,7 @@ def understand_folder(source: str, options: SourceOptions) -> Understood:
         (*found.findings, *findings, *without_mask(samples)),
         _sentence(layout, classes),
         found.passed_over.told(),
-        tuple(folder_hints(source, found, layout, classes, options.metadata)),
+        tuple(folder_hints(source, found, layout, classes)),
         passed_names=found.passed_over.told_names(),
     )
 

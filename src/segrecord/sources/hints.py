@@ -59,11 +59,7 @@ _OFTEN = 0.25
 
 
 def folder_hints(
-    source: str,
-    found: Walk,
-    layout: Layout,
-    classes: tuple[str, ...],
-    metadata: Sequence[str] = (),
+    source: str, found: Walk, layout: Layout, classes: tuple[str, ...]
 ) -> Iterable[str]:
     """Hints on a folder: tables in it, files that are not read, what classes and masks may be.
 
@@ -72,14 +68,10 @@ def folder_hints(
         found: the files in it.
         layout: what they are.
         classes: those that folders give.
-        metadata: tables that were passed, and need no hint.
     """
     unpaired = len(layout.matches) > layout.pairs or (not layout.masks and not classes)
-    passed = {os.path.realpath(table) for table in metadata}
     for table in found.tables[:FEW]:
         path = os.path.join(source, table)  # noqa: PTH118 - text
-        if os.path.realpath(path) in passed:
-            continue
         if unpaired:
             yield (
                 f"{shown(table)} lies in the folder; if it lists the pairs, run: "

@@ -66,6 +66,9 @@ def lay_out(paths: Sequence[str]) -> Layout:
     """
     files = [_file(path) for path in paths]
     layout = _arrange(files, soft=True)
+    if not layout.masks and masks_by_name(layout.seats.keys()):
+        outer = _arrange(files, soft=True, outer=True)  # images/data beside masks/data
+        return outer if outer.masks and outer.pairs == len(outer.masks) else layout
     if layout.pairs or not layout.masks:
         return layout
     plain = _arrange(files, soft=False)
@@ -78,8 +81,11 @@ def lay_out(paths: Sequence[str]) -> Layout:
     return layout if layout.images and masks_by_name(layout.seats.keys()) else plain
 
 
-def _arrange(files: list[File], *, soft: bool, named: bool = True) -> Layout:
-    """The layout by the names of folders (`named`) and files, and words within them (`soft`)."""
+def _arrange(files: list[File], *, soft: bool, named: bool = True, outer: bool = False) -> Layout:
+    """The layout by the names of folders (`named`) and files, and words within them (`soft`).
+
+    Where `outer`, a folder within one of masks holds masks, whatever its own name.
+    """
     by_folder: dict[Folder, list[File]] = {}
     for file in files:
         by_folder.setdefault(file.folder, []).append(file)
@@ -88,7 +94,7 @@ def _arrange(files: list[File], *, soft: bool, named: bool = True) -> Layout:
         for folder, held in by_folder.items()
         if soft and all(mask_bases(file.stem) for file in held)
     ]
-    layout = Layout(seats(by_folder, all_masks, soft=soft))
+    layout = Layout(seats(by_folder, all_masks, soft=soft, outer=outer))
     if not named:
         layout.seats = {
             folder: seat._replace(role="", place=folder) for folder, seat in layout.seats.items()

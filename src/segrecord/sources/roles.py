@@ -30,7 +30,11 @@ class Seat(NamedTuple):
 
 
 def seats(
-    folders: Collection[Folder], masks_by_content: Collection[Folder] = (), *, soft: bool
+    folders: Collection[Folder],
+    masks_by_content: Collection[Folder] = (),
+    *,
+    soft: bool,
+    outer: bool = False,
 ) -> dict[Folder, Seat]:
     """What each folder that holds image files is.
 
@@ -38,6 +42,7 @@ def seats(
         folders: the folders that directly hold image files.
         masks_by_content: those in which every file is named like a mask.
         soft: whether words within names, contents and neighbours count as well as whole names.
+        outer: whether all within a folder of masks are masks, whatever the names of folders there.
     """
     wrapper = _shared_depth(folders)
     names = {part: read_name(part, soft=soft) for folder in folders for part in folder}
@@ -50,6 +55,8 @@ def seats(
         if not any("mask" in parts for parts in roles.values()):
             _drop_words(roles, names)
         _by_neighbour(roles)
+    if outer:
+        _within_masks(roles)
     both = _parents_of_both(roles)
     splits = _splits(roles)
     return {
@@ -195,6 +202,12 @@ def _by_neighbour(roles: dict[Folder, list[Role]]) -> None:
         kinds = set(found.values())
         if kinds == {"mask", ""} and len(bare) == 1 and parent not in roles:
             _give_role(roles, (*parent, bare[0]))
+
+
+def _within_masks(roles: dict[Folder, list[Role]]) -> None:
+    for parts in roles.values():
+        if "mask" in parts:
+            parts[:] = ["mask" if role == "image" else role for role in parts]
 
 
 def _give_role(roles: dict[Folder, list[Role]], images: Folder) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -57,6 +58,8 @@ class Walk:
     extensions: Counter[str] = field(default_factory=Counter)
     """Of the files that are no images."""
     findings: list[Finding] = field(default_factory=list)
+    taken: frozenset[str] = frozenset()
+    """The real paths of tables that were passed as --metadata: they are not passed over."""
 
 
 def extension(name: str) -> str:
@@ -64,13 +67,17 @@ def extension(name: str) -> str:
     return os.path.splitext(name)[1].lower()  # noqa: PTH122 - text, in a hot loop
 
 
-def walk(folder: str) -> Walk:
+def walk(folder: str, metadata: Sequence[str] = ()) -> Walk:
     """All files below the folder, symlinked folders included, sorted by name.
+
+    Args:
+        folder: the path.
+        metadata: tables that are taken, wherever they lie.
 
     Raises:
         SourceError: the folder itself cannot be listed.
     """
-    found = Walk()
+    found = Walk(taken=frozenset(os.path.realpath(table) for table in metadata))
     try:
         _walk(folder, "", frozenset(), found)
     except RecursionError:
@@ -110,6 +117,8 @@ def _take(entry: os.DirEntry[str], prefix: str, found: Walk) -> None:
     elif prefix + entry.name == MAPPING_FILE:
         pass  # it is read, and told of, with the classes
     elif kind not in IMAGE_EXTENSIONS:
+        if found.taken and os.path.realpath(entry.path) in found.taken:
+            return
         found.passed_over.add(OTHER, prefix + entry.name)
         found.extensions[kind] += 1
         if kind in TABLE_EXTENSIONS:
