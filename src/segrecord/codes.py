@@ -68,9 +68,13 @@ def problem_of(code: str) -> str:
 
 
 def way_out(found: Finding) -> str:
-    """The finding's own way out, and --ignore where a person may accept the data as they are."""
+    """The finding's own fix, and --ignore where a person may accept the data as they are.
+
+    Not where there is nothing to do: that needs no option.
+    """
     entry = CODES.get(found.code)
-    if not entry or not entry.ignorable or found.level == "info" or "--ignore" in found.fix:
+    settled = "--ignore" in found.fix or found.fix.startswith("nothing")
+    if not entry or not entry.ignorable or found.level == "info" or settled:
         return found.fix
     accept = f"to accept it: --ignore {found.code}"
     return f"{found.fix}; {accept}" if found.fix else accept
