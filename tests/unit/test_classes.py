@@ -8,7 +8,7 @@ import pytest
 from make import samples_of
 from segrecord.errors import UsageError
 from segrecord.options import SourceOptions
-from segrecord.planning.classes import assign, beside, read_mapping
+from segrecord.planning.classes import assign, beside, numbered, read_mapping
 
 
 def samples(*labels):
@@ -153,3 +153,11 @@ def test_a_mapping_beside_that_contradicts_the_one_given_is_an_error(tmp_path, o
 def test_samples_of_which_it_is_told_why_they_have_no_class_are_not_told_again():
     assigned = assign(samples(("a",), (), ()), SourceOptions(), None, {"k1"})
     assert codes(assigned) == [("error", "unlabelled", "k2")]
+
+
+def test_of_a_class_and_its_absence_the_absence_is_0_as_in_a_column_of_0_and_1():
+    assert numbered(["melanoma", "not melanoma"]) == {"not melanoma": 0, "melanoma": 1}
+    assert numbered(["nevus", "melanoma"], "nevus") == {"nevus": 0, "melanoma": 1}
+    assert numbered(["nevus", "melanoma"]) == {"melanoma": 0, "nevus": 1}
+    assert numbered(["not a", "a", "b"]) == {"a": 0, "b": 1, "not a": 2}
+    assert numbered(["not a"]) == {"not a": 0}

@@ -32,7 +32,7 @@ def test_a_flag_given_twice_takes_both_and_verify_finds_both(place, tmp_path):
     result = CliRunner().invoke(cli, words)
     assert result.exit_code == 0, result.output
     made = manifests.load(out)
-    assert made.classes == {"melanoma": 0, "not melanoma": 1}
+    assert made.classes == {"not melanoma": 0, "melanoma": 1}
     assert made.options["source"]["metadata"] == ["one, two.csv", "b.csv"]
     language, command = build_command(made)
     assert language == "sh"

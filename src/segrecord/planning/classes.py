@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -172,6 +172,22 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+def numbered(names: Iterable[str], rest: str | None = None) -> dict[str, int]:
+    """Ids by sorted name; but of two classes, one the absence of the other, that one is 0.
+
+    So the ids are those of a column of 0 and 1 that gave the classes.
+
+    Args:
+        names: of the classes.
+        rest: --rest-class, the class of the rows without any other.
+    """
+    ordered = sorted(names)
+    if len(ordered) == 2:  # noqa: PLR2004 - a class and its absence
+        absent = {rest, *(f"not {name}" for name in ordered)}
+        ordered.sort(key=lambda name: name not in absent)
+    return {name: number for number, name in enumerate(ordered)}
+
+
 def assign(
     samples: pa.Table,
     options: SourceOptions,
@@ -189,7 +205,7 @@ def assign(
     labels = samples["labels"].to_pylist()
     keys = samples["key"]
     counts = Counter(name for names in labels for name in names)
-    path, mapping = given or ("", {name: number for number, name in enumerate(sorted(counts))})
+    path, mapping = given or ("", numbered(counts, options.rest_class))
     if options.classes:
         path, mapping = options.classes, read_mapping(options.classes)
     findings = []
