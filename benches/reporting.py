@@ -176,7 +176,7 @@ def main() -> None:
     began = time.perf_counter()
     from segrecord.reporting import report
 
-    path = report.write(dataset)
+    path = report.write(dataset).path
     seconds = time.perf_counter() - began
     print(json.dumps({"seconds": seconds, "bytes": path.stat().st_size}))
 

@@ -8,10 +8,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import datasets
 import make
 import segrecord
+from segrecord.cli import cli
 from segrecord.errors import OutputError, RecordError
 from segrecord.pixels import png
 from segrecord.reporting import report
@@ -371,7 +373,8 @@ def test_a_finding_that_names_one_sample_of_two_says_so(tmp_path):
 
 def test_write_puts_it_beside_the_shards_whole_or_not_at_all(tmp_path, monkeypatch):
     folder = datasets.make(tmp_path / "set")
-    path = report.write(folder, thumbnails=False)
+    path, damage = report.write(folder, thumbnails=False)
+    assert damage == ()
     assert (path, path.name) == (folder / report.REPORT, "report.html")
     assert path.read_bytes() == report.make(folder, thumbnails=False)
     assert path.stat().st_mode == (folder / "dataset.json").stat().st_mode
@@ -381,6 +384,19 @@ def test_write_puts_it_beside_the_shards_whole_or_not_at_all(tmp_path, monkeypat
     with pytest.raises(OutputError, match="cannot be written"):
         report.write(folder)
     assert {found.name for found in folder.iterdir()} == before
+
+
+def test_the_command_line_says_what_is_damaged_and_fails(tmp_path):
+    folder = datasets.make(tmp_path / "set")
+    sound = CliRunner().invoke(cli, ["report", str(folder)])
+    assert (sound.exit_code, sound.stderr) == (0, "")
+    shard = next(folder.glob("train-*"))
+    shard.unlink()
+    found = CliRunner().invoke(cli, ["report", str(folder)])
+    assert found.exit_code == 1
+    assert shard.name in found.stderr
+    assert "build the dataset again" in found.stderr
+    assert (folder / report.REPORT).exists()
 
 
 def test_noise_does_not_make_the_page_larger_than_promised(tmp_path, inline):

@@ -279,7 +279,13 @@ def report(dataset: Path, no_thumbnails: bool) -> None:  # noqa: FBT001 - a flag
     """
     from segrecord.reporting.report import write  # noqa: PLC0415 - keeps --help light
 
-    click.echo(f"report: {write(dataset, thumbnails=not no_thumbnails)}")
+    written = write(dataset, thumbnails=not no_thumbnails)
+    click.echo(f"report: {written.path}")
+    if written.damage:
+        for line in written.damage:
+            click.echo(f"error: {line}", err=True)
+        click.echo("fix that first, or build the dataset again", err=True)
+        sys.exit(1)
 
 
 @cli.command(cls=Command)

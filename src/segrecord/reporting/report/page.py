@@ -13,7 +13,7 @@ import re
 import tempfile
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -41,15 +41,28 @@ _CLASS_ROWS = 400
 """Classes of the table of numbers."""
 
 
-def make(
+class Written(NamedTuple):
+    """A report that was written."""
+
+    path: Path
+    damage: tuple[str, ...]
+    """What is damaged in the dataset, a sentence each; the page says it first."""
+
+
+def make(dataset: str | Path, **settings: Any) -> bytes:
+    """The report of a dataset, as HTML in UTF-8; takes what `_make` does."""
+    return _make(dataset, **settings)[0]
+
+
+def _make(
     dataset: str | Path,
     *,
     thumbnails: bool = True,
     command: str = "",
     seconds: float | None = None,
     sources: Mapping[str, str] | None = None,
-) -> bytes:
-    """The report of a dataset, as HTML in UTF-8; the same for the same dataset and arguments.
+) -> tuple[bytes, tuple[str, ...]]:
+    """The report and what is damaged; the same for the same dataset and arguments.
 
     Args:
         dataset: its folder.
@@ -79,19 +92,16 @@ def make(
         "not_checked": _not_checked(data, thumbnails=thumbnails),
         **_drawn(data, splits),
     }
-    return _html(context)
+    return _html(context), damage
 
 
-def write(dataset: str | Path, **settings: Any) -> Path:
+def write(dataset: str | Path, **settings: Any) -> Written:
     """Write `report.html` into the dataset's folder, whole or not at all; takes what `make` does.
-
-    Returns:
-        Its path.
 
     Raises:
         OutputError: it cannot be written.
     """
-    content, path = make(dataset, **settings), Path(dataset) / REPORT
+    (content, damage), path = _make(dataset, **settings), Path(dataset) / REPORT
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{REPORT}.")
         try:
@@ -105,7 +115,7 @@ def write(dataset: str | Path, **settings: Any) -> Path:
             raise
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None
-    return path
+    return Written(path, damage)
 
 
 def _tallies(data: Data) -> Iterator[Tally]:
