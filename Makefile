@@ -38,7 +38,7 @@ test: lint
 	$(BIN)/pytest -n 2 --dist worksteal
 
 fuzz: $(VENV)/.dev
-	$(BIN)/pytest -n 2 --dist worksteal --hypothesis-profile fuzz tests/property tests/faults tests/unit/test_png_reader.py
+	$(BIN)/pytest -n 2 --dist worksteal --hypothesis-profile fuzz tests/property tests/faults tests/unit/test_png_pixels.py
 
 # Ours and the readers that it is compared with, and nothing more: the tests' own environment holds
 # pandas, which Arrow imports wherever it finds it (0.2 s).

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import measure
 
 if TYPE_CHECKING:
-    from segrecord.pixels.perceptual import Hashes
-    from segrecord.quality.near import Nominated
+    from segrecord.duplicates.near import Nominated
+    from segrecord.images.perceptual import Hashes
 
 _COUNTS = [10_000, 100_000, 1_000_000]
 _COPIES = 20  # one hash in so many is a copy
@@ -33,7 +33,7 @@ def hashes(count: int) -> Hashes:
     """(count,) random ones and copies of some of them, in a random order."""
     import numpy as np
 
-    from segrecord.pixels.perceptual import TURNS, turns
+    from segrecord.images.perceptual import TURNS, turns
 
     random = np.random.default_rng(0)
     made = random.integers(0, 2**64, count, dtype=np.uint64)
@@ -51,8 +51,8 @@ def brute(values: Hashes) -> int:
     """How many pairs there are, by comparing all with all in all turns."""
     import numpy as np
 
-    from segrecord.pixels.perceptual import turns
-    from segrecord.quality.near import DISTANCE
+    from segrecord.duplicates.near import DISTANCE
+    from segrecord.images.perceptual import turns
 
     turned, found = turns(values), 0
     for start in range(0, len(values), _ROWS):
@@ -71,7 +71,7 @@ def run(count: int, brute_up_to: int) -> dict[str, Any]:
     Raises:
         RuntimeError: the search has not found what a comparison of all pairs finds.
     """
-    from segrecord.quality import near
+    from segrecord.duplicates import near
 
     values = hashes(count)
     seconds, found = _timed(lambda: near.search(values))

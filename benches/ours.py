@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from segrecord.sources.understood import Understood
+    from segrecord.sources.loaded import LoadedSource
 
 _STAGES = ("scan", "write", "read back")
 _BETWEEN = ("list", "plan", "index", "commit")
@@ -36,7 +36,7 @@ class Clock:
     def __init__(self) -> None:
         self.marks = [time.perf_counter()]
 
-    def understood(self, source: Understood) -> None:
+    def loaded(self, source: LoadedSource) -> None:
         """Take no note."""
 
     def stage(self, name: str, total: int) -> None:
@@ -76,12 +76,12 @@ def build(source: str, out: str, checks: Any, workers: int, *, ready: bool) -> d
 @contextlib.contextmanager
 def _ready(workers: int) -> Iterator[None]:
     """Every build in this block is given the same workers, which are up already."""
-    from segrecord.engines import LocalEngine
-    from segrecord.pipeline import scanning, writing
+    from segrecord.executors import LocalEngine
+    from segrecord.pipeline import build_dataset, scan_source
 
-    with LocalEngine(workers, scanning.PRELOAD) as engine:
+    with LocalEngine(workers, scan_source.PRELOAD) as engine:
         list(engine.run(abs, range(workers)))  # each worker answers once it has imported all
-        with mock.patch.object(writing, "LocalEngine", return_value=engine):
+        with mock.patch.object(build_dataset, "LocalEngine", return_value=engine):
             yield
 
 
@@ -91,10 +91,10 @@ def tables(source: str, out: str) -> dict[str, float]:
     import pyarrow as pa
 
     from segrecord.options import PlanOptions, SourceOptions
-    from segrecord.planning import plan
-    from segrecord.sources.source import understand
+    from segrecord.sources.loading import load_source
+    from segrecord.splits import plan
 
-    samples = understand(source, SourceOptions()).samples
+    samples = load_source(source, SourceOptions()).samples
     planned = plan.make(
         samples, ["train"] * len(samples), np.zeros(len(samples), np.int64), PlanOptions()
     )

@@ -9,7 +9,6 @@ in the list of findings many times, under a key of its own. Prints seconds and b
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import sys
@@ -21,11 +20,12 @@ import measure
 from table import Row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import pyarrow as pa
 
-    from segrecord.records.manifest import Manifest, Split
+    from segrecord.findings import Finding
+    from segrecord.format.manifest import Manifest, Split
     from table import Bench
 
 SAMPLES = 21_000
@@ -82,7 +82,8 @@ def draw(folder: Path) -> Path:
 def make(out: Path) -> Path:
     """The dataset of SAMPLES rows, written anew; the manifest last."""
     import segrecord
-    from segrecord.records import manifest as manifests
+    from segrecord.export import sidecars
+    from segrecord.format import manifest as manifests
 
     shutil.rmtree(out, ignore_errors=True)
     few, many = out / "few", out / "many"
@@ -93,10 +94,7 @@ def make(out: Path) -> Path:
     shutil.copytree(few, many, ignore=shutil.ignore_patterns(manifests.MANIFEST))
     manifest = _enlarged(manifests.load(few))
     keys = _write_tables(few, many, manifest)
-    with (many / "findings.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("level", "code", "key", "path", "message", "fix"))
-        writer.writerows(_findings(keys))
+    (many / sidecars.FINDINGS_FILE).write_bytes(sidecars.findings_csv(_findings(keys)))
     (many / manifests.MANIFEST).write_bytes(manifests.dumps(manifest))
     return many
 
@@ -151,32 +149,27 @@ def _write(path: Path, table: pa.Table, keys: list[str]) -> None:
         writer.write_table(table.combine_chunks())
 
 
-def _findings(keys: list[str]) -> list[tuple[str, str, str, str, str, str]]:
+def _findings(keys: list[str]) -> Iterator[Finding]:
     """Findings of many codes: those about two samples name the next one."""
-    said = {
-        "near-duplicate": "nearly the same picture as {!r} (correlation 0.991); not grouped",
-        "duplicate": "the picture has exactly the pixels of {!r}",
-        "similar-pair": "it resembles {!r} (correlation 0.951): not grouped",
-    }
-    found = []
+    from segrecord.findings import Finding, Related
+
     for offset, code in enumerate(_CODES):
-        level = "info" if code == "similar-pair" else "warning"
         for number in range(offset, len(keys) - 1, _EVERY):
-            text = said.get(code, "a value of 17 stands where 3 is allowed").format(
-                keys[number + 1]
-            )
-            place = (keys[number], f"images/{keys[number]}.jpg")
-            found.append((level, code, *place, text, "look at it, and mend what is wrong"))
-    return found
+            path, other = f"images/{keys[number]}.jpg", Related(keys[number + 1])
+            text = {
+                "message": "a value of 17 stands where 3 is allowed",
+                "fix": "look at it, and correct what is wrong",
+            }
+            yield Finding(code, keys[number], path, (other,), text, "warning")
 
 
 def main() -> None:
     """Make the dataset, then its report, and print what that took."""
     dataset = make(Path(sys.argv[1]))
     began = time.perf_counter()
-    from segrecord.reporting import report
+    from segrecord.report import page
 
-    path = report.write(dataset).path
+    path = page.write(dataset).path
     seconds = time.perf_counter() - began
     print(json.dumps({"seconds": seconds, "bytes": path.stat().st_size}))
 

@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord.errors import SegrecordError
-from segrecord.reading.dataset import open as open_dataset
-from segrecord.records import example, tfrecord
-from segrecord.records import manifest as manifests
+from segrecord.format import example, tfrecord
+from segrecord.format import manifest as manifests
+from segrecord.read.dataset import open as open_dataset
 from segrecord.tables import RECORDS, SHA256, TEXT
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def manifest(rows: int, length: int) -> manifests.Manifest:
         compression="none",
         seed=0,
         options={},
-        understood="",
+        reads_as="",
         classes={name: number for number, name in enumerate(CLASSES)},
         masks=manifests.Masks(
             classes=("background", "lung"), values={}, threshold=None, checked=True, missing=0

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from segrecord.records.manifest import Manifest
+    from segrecord.format.manifest import Manifest
     from table import Bench
 
 RECORDS = 1_000_000
@@ -73,7 +73,7 @@ def _row(what: str, spent: list[float], limit: float | None = None) -> Row:
 def make(source: str, out: Path) -> Path:
     """The dataset of RECORDS rows, written anew; the manifest last."""
     import segrecord
-    from segrecord.records import manifest as manifests
+    from segrecord.format import manifest as manifests
 
     shutil.rmtree(out, ignore_errors=True)
     few, many = out / "few", out / "viewing"
@@ -118,7 +118,7 @@ def _enlarged(manifest: Manifest) -> Manifest:
 @contextmanager
 def served(dataset: Path) -> Iterator[int]:
     """A server of this dataset in a process of its own; gives its port."""
-    said = f"from segrecord.reporting.view.app import serve; serve({str(dataset)!r}, marks='m.csv')"
+    said = f"from segrecord.viewer.app import serve; serve({str(dataset)!r}, marks='m.csv')"
     command = (sys.executable, "-c", said)
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=dataset.parent) as server:
         assert server.stdout is not None

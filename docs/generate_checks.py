@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 from segrecord import options
-from segrecord.codes import SECTIONS, Code, Section
+from segrecord.catalogue import SECTIONS, Code, Section
 
 HEAD = """\
 # Checks
 
-Written by docs/generate_checks.py from src/segrecord/codes.py; `make docs` writes it anew.
+Written by docs/generate_checks.py from src/segrecord/catalogue.py; `make docs` writes it anew.
 
 A finding is one thing that a person should know about one file, sample or row, or about the set \
 as a whole. Its level says what follows from it:
@@ -28,7 +28,7 @@ Only errors make `scan` and `build` end with exit code 1. The terminal shows the
 findings of each kind; `findings.csv` beside the dataset (and `segrecord scan --findings FILE`) \
 holds all, with these columns: level, code, key, path, message, fix.
 
-Levels can be changed, and the manifest keeps how:
+ChannelStats can be changed, and the manifest keeps how:
 
 - `--ignore CODE` makes findings of that code infos: you have looked, and it is right as it is. It \
 takes all warnings and infos, and of the errors those that are marked *can be ignored*: after the \

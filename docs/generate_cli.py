@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Any
 
 import click
 
 from segrecord.cli import cli
 from segrecord.cli.flags import title_of
-from segrecord.options import GROUPS
+from segrecord.options import OPTIONS
 
 HEAD = """\
 # The command line
@@ -32,8 +30,6 @@ one JSON document and nothing else. On a terminal long work shows a bar, elsewhe
 What the findings mean stands in [checks.md](checks.md), what a dataset is in \
 [format.md](format.md).
 """
-
-FIELDS = {field.name: field for group in GROUPS.values() for field in dataclasses.fields(group)}
 
 
 def page() -> str:
@@ -65,9 +61,8 @@ def _prose(command: click.Command) -> str:
 
 
 def _row(option: click.Option) -> str:
-    field = FIELDS.get(option.name or "")
     text, _, _ = (option.help or "").partition(" [default: ")  # which has a column of its own
-    cells = (f"`{option.opts[0]}{_value(option)}`", _default(option, field), text)
+    cells = (f"`{option.opts[0]}{_value(option)}`", _default(option), text)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
@@ -79,8 +74,9 @@ def _value(option: click.Option) -> str:
     return f" {option.metavar}"
 
 
-def _default(option: click.Option, field: dataclasses.Field[Any] | None) -> str:
-    value = field.default if field is not None else option.to_info_dict()["default"]
+def _default(option: click.Option) -> str:
+    known = OPTIONS.get(option.name or "")
+    value = known.default if known is not None else option.to_info_dict()["default"]
     plain = isinstance(value, int | str) and not isinstance(value, bool)
     return f"`{value}`" if plain else ""
 

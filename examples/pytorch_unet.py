@@ -133,7 +133,7 @@ def score(model: UNet, options: argparse.Namespace) -> Scores:
     scores = Scores(model.head.out_channels)
     shown: list[Any] = []
     test = segrecord.open(options.dataset, "test")
-    for batch in test.batches(16, shuffle=False, tail="exact", image_size=options.image_size):
+    for batch in test.batches(16, shuffle=False, drop_last=False, image_size=options.image_size):
         image = torch.from_numpy(batch.image).permute(0, 3, 1, 2)
         predicted = model(image).argmax(1).numpy().astype(np.uint8)
         scores.add(batch.image, batch.mask, predicted)

@@ -17,8 +17,8 @@ settings.load_profile("default")
 @pytest.fixture
 def inline(monkeypatch):
     """Scans and builds run in this process: ten times faster than starting workers."""
-    from segrecord.engines import InlineEngine
-    from segrecord.pipeline import scanning, writing
+    from segrecord.executors import InlineEngine
+    from segrecord.pipeline import build_dataset, scan_source
 
-    for module in (scanning, writing):
+    for module in (scan_source, build_dataset):
         monkeypatch.setattr(module, "LocalEngine", lambda *_: InlineEngine())

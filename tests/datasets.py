@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from segrecord.format import example, schemas, tfrecord
+from segrecord.format import manifest as manifests
+from segrecord.images import png
 from segrecord.options import IGNORE, Options
-from segrecord.pixels import png
-from segrecord.records import example, schemas, tfrecord
-from segrecord.records import manifest as manifests
-from segrecord.tables import META_PREFIX, RECORDS, SAMPLES
+from segrecord.tables import FINDINGS, META_PREFIX, RECORDS, SAMPLES
 
 CLASSES = {"cat": 0, "dog": 1}
 MASK_CLASSES = ("background", "lesion", "hair")
@@ -145,7 +145,7 @@ def make(folder, shards=None, *, masks=True, labelled=True, **flat):
         )
     write_index(folder, index_table(rows))
     files = ["findings.csv", manifests.INDEX]
-    (folder / "findings.csv").write_text("level,code,key,path,message,fix\n")
+    (folder / "findings.csv").write_text(",".join(FINDINGS.names) + "\n")
     if labelled:
         (folder / "class_mapping.json").write_text(json.dumps(CLASSES))
         files.append("class_mapping.json")
@@ -160,7 +160,7 @@ def make(folder, shards=None, *, masks=True, labelled=True, **flat):
             "records": vars(options.records),
             "pixels": {"size": options.pixels.size, "mask_map": options.pixels.mask_map},
         },
-        understood="",
+        reads_as="",
         classes=CLASSES if labelled else {},
         masks=manifests.Masks(
             classes=MASK_CLASSES if masks else (),

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segrecord.engines import InlineEngine
-from segrecord.pixels import png
+from segrecord.executors import InlineEngine
+from segrecord.images import png
 
 SILENT = InlineEngine
 
@@ -116,6 +116,6 @@ def files(folder):
 
 def samples_of(rows):
     """A samples table of (key, image, masks, labels) rows; absent tails are empty."""
-    from segrecord.sources.understood import Sample, samples_table
+    from segrecord.sources.loaded import Sample, samples_table
 
     return samples_table([Sample(*row) for row in rows])

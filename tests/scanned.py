@@ -4,6 +4,9 @@ import numpy as np
 import pyarrow as pa
 
 from make import samples_of
+from segrecord.checks.check_input import CheckInput
+from segrecord.findings import Finding, from_json
+from segrecord.options import Options
 from segrecord.tables import FACTS
 
 IMAGE = ("image", "labels", "group", "split")
@@ -63,7 +66,7 @@ def scanned(*rows):
                 "image_reason": "",
                 "masks": masks,
                 "mean": [100.0],
-                "deviation": [40.0],
+                "std": [40.0],
                 "histogram": histogram(SPREAD),
                 "metadata": [],
                 "problems": [],
@@ -73,6 +76,17 @@ def scanned(*rows):
     return samples_of(samples), pa.Table.from_pylist(facts, FACTS)
 
 
+def given(samples, facts=None, *, reading=None, splits=(), names=(), **options):
+    """What a check is given of these tables."""
+    facts = samples if facts is None else facts
+    return CheckInput(samples, facts, Options.of(**options), reading, splits, names)
+
+
 def told(findings):
     """Level, code and key of each finding."""
     return [(finding.level, finding.code, finding.key) for finding in findings]
+
+
+def finding_of(problem):
+    """The finding that a problem of the facts (`tables.PROBLEM`) stands for."""
+    return Finding(problem["code"], path=problem["path"], values=from_json(problem["values"]))

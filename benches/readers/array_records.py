@@ -16,7 +16,7 @@ import sys
 import subject
 from array_record.python.array_record_module import ArrayRecordReader
 
-from segrecord.records import example
+from segrecord.format import example
 
 NAMES = (subject.IMAGE, subject.MASK, subject.LABEL)
 UNTHREADED = "readahead_buffer_size:0,max_parallelism:0"

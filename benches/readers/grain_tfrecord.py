@@ -14,7 +14,7 @@ from pathlib import Path
 import subject
 from grain.experimental import TFRecordIterDataset
 
-from segrecord.records import example
+from segrecord.format import example
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import subject
 
-from segrecord.reading import dataset as datasets
-from segrecord.reading.order import State, permute_many
+from segrecord.read import dataset as datasets
+from segrecord.read.sampler import State, permute_many
 
 EPOCH, SEED = 3, 1
 

@@ -15,7 +15,7 @@ from typing import Any
 import subject
 
 import segrecord
-from segrecord.records import example
+from segrecord.format import example
 
 NAMES = (subject.IMAGE, subject.MASK, subject.LABEL)
 
@@ -33,7 +33,7 @@ def features(shards: str, records: int) -> dict[str, float]:
         count = 0
         for start in range(0, records, subject.GETS):
             rows = sorted(order[start : start + subject.GETS])
-            found = [example.extract(data, NAMES) for _, data in dataset.reader.payloads(rows)]
+            found = [example.extract(data, NAMES) for _, data in dataset.all_records.payloads(rows)]
             count += len(found)
         return count
 

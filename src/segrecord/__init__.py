@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from segrecord.errors import (
         DataError,
         EngineError,
-        Finding,
         OutputError,
         PixelError,
         RecordError,
@@ -22,27 +21,44 @@ if TYPE_CHECKING:
         SourceError,
         UsageError,
     )
+    from segrecord.findings import Finding, Related
+    from segrecord.format.manifest import Manifest
     from segrecord.options import Options
-    from segrecord.pipeline import build, scan, verify
-    from segrecord.reading.dataset import Dataset, open  # noqa: A004 - it is segrecord.open
-    from segrecord.reading.order import State
-    from segrecord.reading.reader import DamagedRecordWarning, Example
-    from segrecord.reading.stats import stats
+    from segrecord.pipeline import Built, Monitor, Scan, Silent, build, scan, verify
+    from segrecord.read.batches import Batch, Batches
+    from segrecord.read.dataset import Dataset, open  # noqa: A004 - it is segrecord.open
+    from segrecord.read.records import DamagedRecordWarning, Example
+    from segrecord.read.sampler import SamplerOptions, State
+    from segrecord.read.stats import Stats, stats
+    from segrecord.sources.loaded import LoadedSource
+    from segrecord.verification.checker import Report
 
 __all__ = [
+    "Batch",
+    "Batches",
+    "Built",
     "DamagedRecordWarning",
     "DataError",
     "Dataset",
     "EngineError",
     "Example",
     "Finding",
+    "LoadedSource",
+    "Manifest",
+    "Monitor",
     "Options",
     "OutputError",
     "PixelError",
     "RecordError",
+    "Related",
+    "Report",
+    "SamplerOptions",
+    "Scan",
     "SegrecordError",
+    "Silent",
     "SourceError",
     "State",
+    "Stats",
     "UsageError",
     "build",
     "open",
@@ -52,15 +68,28 @@ __all__ = [
 ]
 
 _HOMES = {
-    "DamagedRecordWarning": "segrecord.reading.reader",
-    "Dataset": "segrecord.reading.dataset",
-    "Example": "segrecord.reading.reader",
+    "Batch": "segrecord.read.batches",
+    "Batches": "segrecord.read.batches",
+    "Built": "segrecord.pipeline",
+    "DamagedRecordWarning": "segrecord.read.records",
+    "Dataset": "segrecord.read.dataset",
+    "Example": "segrecord.read.records",
+    "Finding": "segrecord.findings",
+    "LoadedSource": "segrecord.sources.loaded",
+    "Manifest": "segrecord.format.manifest",
+    "Monitor": "segrecord.pipeline",
     "Options": "segrecord.options",
-    "State": "segrecord.reading.order",
+    "Related": "segrecord.findings",
+    "Report": "segrecord.verification.checker",
+    "SamplerOptions": "segrecord.read.sampler",
+    "Scan": "segrecord.pipeline",
+    "Silent": "segrecord.pipeline",
+    "State": "segrecord.read.sampler",
+    "Stats": "segrecord.read.stats",
     "build": "segrecord.pipeline",
-    "open": "segrecord.reading.dataset",
+    "open": "segrecord.read.dataset",
     "scan": "segrecord.pipeline",
-    "stats": "segrecord.reading.stats",
+    "stats": "segrecord.read.stats",
     "verify": "segrecord.pipeline",
 }
 

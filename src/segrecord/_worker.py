@@ -1,4 +1,4 @@
-"""A worker process of `engines.LocalEngine`: the parent's end (`Worker`) and its own (`main`).
+"""A worker process of `executors.LocalEngine`: the parent's end (`Worker`) and its own (`main`).
 
 A worker is started as `python -c BOOT handle preload path...`, so it never imports the user's
 `__main__`. It speaks through one duplex pipe, whose messages are bytes:
@@ -46,7 +46,7 @@ _BOOT = (
 _PAGE = 4096  # bytes at the file's start: the note's length in 2 bytes, then the note
 _STDERR = 2
 _STDERR_LIMIT = 1 << 20  # bytes; noise beyond it is dropped, so that no disk is filled
-_LAST_WORDS = 300  # characters of a dead worker's stderr that are told
+_LAST_WORDS = 300  # characters of a dead worker's stderr that are reported
 _SHORT = 0.1  # seconds; a worker with shorter tasks gets the next one before it asks
 _GRACE = 5.0  # seconds for a worker whose pipe is closed to be gone (it may be dumping core)
 # Each worker is one core's work: numerical libraries must not start a thread a core in each.
@@ -138,24 +138,19 @@ class Worker:
         self.file.seek(0)
         content = self.file.read()
         said = " ".join(content[_PAGE:].decode(errors="replace").split())[-_LAST_WORDS:]
-        ended = _ending(self.process.returncode)
+        status = self.process.returncode
+        if status >= 0:
+            ended = f"worker exited with status {status}"
+        else:
+            names = {number.value: number.name for number in signal.Signals}
+            hint = ", as when memory runs out" if names.get(-status) == "SIGKILL" else ""
+            ended = f"worker died with signal {-status} ({names.get(-status, 'no name')}){hint}"
         return (f"{ended}; it said: {said}" if said else ended), _read_note(content[:_PAGE])
 
     def release(self) -> None:
         """Close the parent's end."""
         self.pipe.close()
         self.file.close()
-
-
-def _ending(status: int) -> str:
-    if status >= 0:
-        return f"worker exited with status {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = "no name"
-    hint = ", as when memory runs out" if name == "SIGKILL" else ""
-    return f"worker died with signal {-status} ({name}){hint}"
 
 
 def start(preload: Sequence[str]) -> Worker:
@@ -239,20 +234,41 @@ def main(handle: int, preload: str) -> NoReturn:
     """
     global _page  # noqa: PLW0603 - see there
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent acts
-    pipe = _open(handle)
+    if sys.platform == "win32":
+        pipe = mp.PipeConnection(handle)  # the class that Pipe makes there
+    else:
+        os.set_inheritable(handle, False)  # a process the task starts must not hold the pipe open
+        pipe = mp.Connection(handle)
     _page = mmap.mmap(_STDERR, _PAGE)
     messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(pipe, messages), daemon=True).start()
     for name in filter(None, preload.split(",")):
         importlib.import_module(name)
-    _serve(pipe, messages, _page)
-
-
-def _open(handle: int) -> mp.Connection[Any, Any]:
-    if sys.platform == "win32":
-        return mp.PipeConnection(handle)  # the class that Pipe makes there
-    os.set_inheritable(handle, False)  # a process the task starts must not hold the pipe open
-    return mp.Connection(handle)
+    function: Callable[[Any], Any] = _none_yet
+    while True:
+        message = messages.get()
+        body = memoryview(message)[1:]
+        if message.startswith(FUNCTION):
+            try:
+                function, answer = pickle.loads(body), b""  # noqa: S301 - from our own parent, by a private pipe
+            except BaseException as error:  # noqa: BLE001 - an import may raise anything
+                function, answer = _none_yet, describe(error).encode(errors="replace")
+        else:
+            _write_note(_page, b"")
+            try:
+                # Without a name: the result may be large, and the next task long in coming.
+                answer = pickle.dumps(
+                    Reply(True, function(pickle.loads(body)), ""),  # noqa: S301 - as above
+                    protocol=pickle.HIGHEST_PROTOCOL,
+                )
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the other tasks go on
+                answer = pickle.dumps(Reply(False, describe(error), _read_note(_page)))
+        with contextlib.suppress(OSError):  # the parent is gone: `_receive` ends the process
+            pipe.send_bytes(answer)
+        if os.fstat(_STDERR).st_size > _PAGE + _STDERR_LIMIT:
+            with contextlib.suppress(OSError):
+                os.lseek(_STDERR, _PAGE, os.SEEK_SET)
+                os.ftruncate(_STDERR, _PAGE)
 
 
 def _receive(pipe: mp.Connection[Any, Any], messages: queue.SimpleQueue[bytes]) -> None:
@@ -268,45 +284,5 @@ def _receive(pipe: mp.Connection[Any, Any], messages: queue.SimpleQueue[bytes]) 
         os._exit(0)
 
 
-def _serve(
-    pipe: mp.Connection[Any, Any], messages: queue.SimpleQueue[bytes], page: mmap.mmap
-) -> NoReturn:
-    function: Callable[[Any], Any] = _none_yet
-    while True:
-        message = messages.get()
-        body = memoryview(message)[1:]
-        if message.startswith(FUNCTION):
-            function, answer = _load(body)
-        else:
-            answer = _answer(function, body, page)
-        with contextlib.suppress(OSError):  # the parent is gone: `_receive` ends the process
-            pipe.send_bytes(answer)
-        _trim_stderr()
-
-
 def _none_yet(_task: Any) -> NoReturn:
     raise RuntimeError("there is no function to run")
-
-
-def _load(body: memoryview) -> tuple[Callable[[Any], Any], bytes]:
-    """The function, and b"" or why it could not be loaded."""
-    try:
-        return pickle.loads(body), b""  # noqa: S301 - from our own parent, by a private pipe
-    except BaseException as error:  # noqa: BLE001 - an import may raise anything
-        return _none_yet, describe(error).encode(errors="replace")
-
-
-def _answer(function: Callable[[Any], Any], body: memoryview, page: mmap.mmap) -> bytes:
-    _write_note(page, b"")
-    try:
-        result = function(pickle.loads(body))  # noqa: S301 - from our own parent
-        return pickle.dumps(Reply(True, result, ""), protocol=pickle.HIGHEST_PROTOCOL)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the other tasks go on
-        return pickle.dumps(Reply(False, describe(error), _read_note(page)))
-
-
-def _trim_stderr() -> None:
-    if os.fstat(_STDERR).st_size > _PAGE + _STDERR_LIMIT:
-        with contextlib.suppress(OSError):
-            os.lseek(_STDERR, _PAGE, os.SEEK_SET)
-            os.ftruncate(_STDERR, _PAGE)

@@ -1,10 +1,10 @@
-"""The one tree of errors, and the `Finding` that takes an error's place inside a run.
+"""The one tree of errors.
 
     SegrecordError            everything segrecord raises on purpose; the message is one or two
-    │                         lines that name the file, the rule, the value and the way out
+    │                         lines that name the file, the rule, the value and the fix
     ├── UsageError            an option or argument is wrong              (exit code 2)
     ├── DataError             the data has findings of level error        (exit code 1)
-    │   └── SourceError       the source as a whole cannot be understood  (exit code 1)
+    │   └── SourceError       the source as a whole cannot be loaded  (exit code 1)
     ├── PixelError            one image or mask file cannot be used; carries the finding's code
     ├── RecordError           a record or shard is damaged; carries shard, record and offset
     ├── OutputError           the output cannot be written                (exit code 1)
@@ -15,51 +15,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from segrecord.findings import Finding, first_of_each
 
 _KINDS = 10
 """Kinds of errors that a message lists."""
-
-Level = Literal["error", "warning", "info"]
-
-
-class Finding(NamedTuple):
-    """One thing a person should know about one sample or file; a row of the findings table."""
-
-    level: Level
-    code: str
-    """Short name of the rule, lower-case with hyphens; listed in docs/checks.md."""
-    key: str
-    """The sample's key, or "" where it concerns a file that belongs to no sample."""
-    path: str
-    """The file, or the listing's row ("index.csv row 17"), or "" for the dataset as a whole."""
-    message: str
-    """The rule and the value that broke it, without the path."""
-    fix: str
-    """What to do about it: an option to pass or a thing to correct."""
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """A number of things, for messages: "1 shard", "2 shards", "2 classes"."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def first_of_each(findings: Iterable[Finding]) -> Iterator[tuple[Finding, str]]:
-    """The first finding of each level and code, and a line that tells it.
-
-    The line holds code, count, key and path, message and the way out.
-    """
-    groups: dict[tuple[str, str], list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault((finding.level, finding.code), []).append(finding)
-    for first, *more in groups.values():
-        head = f"{first.code} ({1 + len(more)} findings), first" if more else first.code
-        where = first.path or first.key
-        if first.key and first.key not in where:
-            where = f"{first.key} ({first.path})"
-        parts = [head, *[where] * bool(where), first.message]
-        yield first, ": ".join(parts) + f"; {first.fix}" * bool(first.fix)
 
 
 class SegrecordError(Exception):
@@ -95,7 +58,7 @@ class DataError(SegrecordError):
 
 
 class SourceError(DataError):
-    """The source as a whole cannot be understood (no images found, no such column, ...)."""
+    """The source as a whole cannot be loaded (no images found, no such column, ...)."""
 
 
 class PixelError(SegrecordError):
@@ -103,25 +66,30 @@ class PixelError(SegrecordError):
 
     Attributes:
         code: the finding's code, for example "png-crc".
-        fix: what to do about it.
+        values: what its text is made of, as in a `Finding`.
     """
 
-    def __init__(self, code: str, message: str, fix: str) -> None:
-        super().__init__(code, message, fix)
+    def __init__(self, code: str, message: str = "", fix: str = "", **values: Any) -> None:
+        texts = {"message": message, "fix": fix} if message else {}
+        super().__init__(code, {**texts, **values})
         self.code = code
-        self.message = message
-        self.fix = fix
+        self.values: Mapping[str, Any] = {**texts, **values}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial(PixelError, **self.values), (self.code,)
+
+    @property
+    def message(self) -> str:
+        """What is wrong."""
+        return Finding(self.code, values=self.values).message
+
+    @property
+    def fix(self) -> str:
+        """What to do about it."""
+        return Finding(self.code, values=self.values).fix
 
     def __str__(self) -> str:
         return f"{self.message} ({self.code}); {self.fix}"
-
-
-class Note(NamedTuple):
-    """A warning about one image or mask file that can be used."""
-
-    code: str
-    message: str
-    fix: str
 
 
 class RecordError(SegrecordError):

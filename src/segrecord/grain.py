@@ -1,26 +1,26 @@
-"""A dataset of ours in Grain, for JAX: `source(...)` its elements, `batches(...)` of them in order.
+"""A dataset of ours in Grain, for JAX: `dataset(...)`, and its `batches(...)` in the seeded order.
 
 Both are what Grain calls a RandomAccessDataSource, so `grain.MapDataset.source(...)` and
 `grain.DataLoader` take them as they are, and nothing here imports Grain. The order of the samples
-and the state to resume it are those of `segrecord.reading.order`, as in every other adapter.
+and the state to resume it are those of `segrecord.read.sampler`, as in every other adapter.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from segrecord.errors import UsageError
-from segrecord.reading.elements import Element, Elements, Transform, elements, numbers_of
-from segrecord.reading.folds import Choice, Part
-from segrecord.reading.order import Order, State, Tail
+from segrecord.read.elements import Element, Elements, Transform, elements
+from segrecord.read.index import Choice, Part
+from segrecord.read.sampler import SamplerOptions, ShardedSampler, State
 
 if TYPE_CHECKING:
-    from segrecord.reading.dataset import Dataset
-    from segrecord.reading.reader import OnError
+    from segrecord.read.dataset import Dataset
+    from segrecord.read.records import OnError
 
 
 @dataclass(frozen=True, repr=False)
@@ -30,7 +30,7 @@ class Source:
     elements: Elements
 
     def __repr__(self) -> str:
-        return f"segrecord.grain.Source({_told(self.elements)})"
+        return f"segrecord.grain.Source({_description(self.elements)})"
 
     def __len__(self) -> int:
         return len(self.elements)
@@ -40,11 +40,11 @@ class Source:
 
         Under on_error="skip" a damaged record is None, which Grain leaves out of what it iterates.
         """
-        found = self.elements.__getitems__([number])
-        return found[0] if found else None
+        elements = self.elements.__getitems__([number])
+        return elements[0] if elements else None
 
 
-def _told(elements: Elements) -> str:
+def _description(elements: Elements) -> str:
     """What elements they are: the same text in another process, and in another folder.
 
     Grain's DataLoader compares it with the one in a checkpoint before it goes on from there.
@@ -57,7 +57,7 @@ def _told(elements: Elements) -> str:
     )
 
 
-def source(
+def dataset(
     source: str | Path | Dataset,
     split: str | None = None,
     *,
@@ -114,13 +114,13 @@ class Batches:
     """
 
     elements: Elements
-    order: Order
+    order: ShardedSampler
     begin: State
     epochs: int
 
     def __repr__(self) -> str:
         return (
-            f"segrecord.grain.Batches({_told(self.elements)}, order={self.order}, "
+            f"segrecord.grain.Batches({_description(self.elements)}, order={self.order}, "
             f"begin={self.begin}, epochs={self.epochs})"
         )
 
@@ -130,12 +130,14 @@ class Batches:
 
     def __getitem__(self, number: int) -> Element | None:
         """The batch of this number: each field stacked along a first axis; None: all damaged."""
-        at, step = self._find(number)
-        rows = self.order.step(step, at.epoch, at.samples_consumed)
-        found = self.elements.__getitems__(numbers_of(rows))
-        return (
-            {name: np.stack([one[name] for one in found]) for name in found[0]} if found else None
-        )
+        if not 0 <= number < len(self):
+            raise IndexError(f"there are {len(self)} batches, counted from 0; got {number}")
+        at, step = self.order.locate(self.begin, number)
+        indices = self.order.step(step, at.epoch, at.samples_consumed)
+        elements = self.elements.__getitems__(indices.numbers())
+        if not elements:
+            return None
+        return {name: np.stack([one[name] for one in elements]) for name in elements[0]}
 
     def state(self, delivered: int) -> State:
         """Where a training stands after so many batches: all that another one needs to go on.
@@ -147,24 +149,9 @@ class Batches:
         Raises:
             IndexError: it has not so many batches.
         """
-        if delivered == 0:
-            return self.begin
-        at, step = self._find(delivered - 1)
-        if step + 1 == self.order.steps(at.samples_consumed):
-            return at.next_epoch()
-        done = self.order.step(step, at.epoch, at.samples_consumed).consumed
-        return replace(at, samples_consumed=done)
-
-    def _find(self, number: int) -> tuple[State, int]:
-        """The state at which a batch's epoch is begun, and the batch's number in it."""
-        if not 0 <= number < len(self):
-            raise IndexError(f"there are {len(self)} batches, counted from 0; got {number}")
-        first = self.order.steps(self.begin.samples_consumed)
-        if number < first:
-            return self.begin, number
-        epoch, step = divmod(number - first, self.order.steps())
-        after = self.begin.next_epoch()
-        return replace(after, epoch=after.epoch + epoch), step
+        if not 0 <= delivered <= len(self):
+            raise IndexError(f"there are {len(self)} batches; got {delivered}")
+        return self.order.state_after(self.begin, delivered) if delivered else self.begin
 
 
 def batches(
@@ -174,24 +161,26 @@ def batches(
     epochs: int = 1,
     shuffle: bool = True,
     seed: int = 0,
-    ranks: int = 1,
+    world_size: int = 1,
     rank: int = 0,
-    tail: Tail = "drop",
+    drop_last: bool = True,
+    pad: bool = False,
     state: State | None = None,
 ) -> Batches:
     """The batches of one rank in the seeded order, as a random access source.
 
     Args:
-        source: of `source(...)`.
+        source: of `dataset(...)`.
         batch_size: samples a batch, on each rank.
         epochs: how many, the one that a state is in included.
         shuffle: False: the order of the dataset, in every epoch.
         seed: of the order; the same on all ranks.
-        ranks: processes that train together, for example jax.process_count().
+        world_size: processes that train together, for example jax.process_count().
         rank: of this one, for example jax.process_index().
-        tail: "drop" or "pad": every rank gets the same number of full batches ("pad" fills the
-            last ones with repeats whose `valid` is False); "exact": nothing is left out or
-            repeated, and some ranks may get fewer batches.
+        drop_last: True: incomplete last batches are dropped. False: the last batches are shorter,
+            and some ranks may get fewer.
+        pad: fill incomplete last batches up with repeats whose `valid` is False; none is dropped
+            then. With drop_last or pad every rank gets the same number of full batches.
         state: to go on from, with its seed and epoch.
 
     Raises:
@@ -199,11 +188,6 @@ def batches(
     """
     if epochs < 1:
         raise UsageError(f"epochs must be at least 1, got {epochs}")
-    plain = source.elements.image_size is None and source.elements.transform is None
-    if batch_size > 1 and plain:
-        source.elements.dataset.require_one_size()
-    begin = source.elements.dataset.state(shuffle=shuffle, seed=seed, resumed=state)
-    order = Order(len(source), batch_size, begin.seed, ranks, rank, tail)
-    order.require_batch()
-    order.steps(begin.samples_consumed)  # refuses a state past the end
-    return Batches(source.elements, order, begin, epochs)
+    source.elements.require_one_size(batch_size)
+    options = SamplerOptions(batch_size, shuffle, seed, world_size, rank, drop_last, pad, state)
+    return Batches(source.elements, *source.elements.begin(options), epochs)

@@ -6,11 +6,7 @@ millions of rows (`string` overflows at 2 GiB); a SHA-256 is 32 bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pyarrow as pa
-
-from segrecord.errors import Finding
 
 SHA256 = pa.binary(32)
 TEXT = pa.large_string()
@@ -56,7 +52,7 @@ MASK_FACTS = pa.struct(
         pa.field("values", pa.list_(pa.int32())),  # ascending
         pa.field("counts", pa.list_(pa.int64())),  # pixels of each value
         # Share of the pixels between the lowest and the highest value that lie within 2 pixels of
-        # both; null where too few values lie between for a smoothed mask (quality/values.py).
+        # both; null where too few values lie between for a smoothed mask (checks/mask_values.py).
         pa.field("edge_share", pa.float32()),
         pa.field("pixels_sha256", SHA256),  # of the decoded values, as they stand in the file
         # 16 x 16 cells in C order: the share of a cell's pixels that are not 0, as 0 to 255.
@@ -66,11 +62,9 @@ MASK_FACTS = pa.struct(
 
 PROBLEM = pa.struct(
     [
-        pa.field("level", pa.string()),
         pa.field("code", pa.string()),
         pa.field("path", TEXT),
-        pa.field("message", TEXT),
-        pa.field("fix", TEXT),
+        pa.field("values", TEXT),  # of the finding, as JSON
     ]
 )
 
@@ -90,19 +84,19 @@ FACTS = pa.schema(
         pa.field("width", pa.int32()),
         pa.field("image_handling", pa.string()),  # keep, trim or encode
         pa.field("image_reason", pa.string()),  # why it is not kept as it is; "" where it is
-        # How it says what is transparent: straight, premultiplied or unread (pixels/opened.py);
+        # How it says what is transparent: straight, premultiplied or unread (images/pillow.py);
         # "" where all is opaque by its header.
         pa.field("image_alpha", pa.string()),
         pa.field("masks", pa.list_(MASK_FACTS)),  # one for each mask part
         pa.field("pixels_sha256", SHA256),  # of the decoded image; full checks only
         pa.field("mean", pa.list_(pa.float32())),  # a channel, 0 to 255; full checks only
-        pa.field("deviation", pa.list_(pa.float32())),
+        pa.field("std", pa.list_(pa.float32())),
         # Pixels that are not wholly opaque; full checks only, null without alpha.
         pa.field("transparent", pa.int64()),
         # Share of the values (of all channels) in each of 32 equal bins: little-endian uint16,
         # 65535 is all of them; full checks only.
         pa.field("histogram", pa.binary(64)),
-        # Perceptual hash (pixels/perceptual.py); full checks only, null where contrast is low.
+        # Perceptual hash (images/perceptual.py); full checks only, null where contrast is low.
         pa.field("phash", pa.uint64()),
         # What the image file holds that may name a person, a place or a time.
         pa.field("metadata", pa.list_(pa.string())),
@@ -116,6 +110,8 @@ FINDINGS = pa.schema(
         pa.field("code", pa.string(), nullable=False),
         pa.field("key", TEXT, nullable=False),
         pa.field("path", TEXT, nullable=False),
+        pa.field("related", TEXT, nullable=False),  # JSON, [[key, path], ...]; "" for none
+        pa.field("values", TEXT, nullable=False),  # JSON, {name: value}; "" for none
         pa.field("message", TEXT, nullable=False),
         pa.field("fix", TEXT, nullable=False),
     ]
@@ -150,12 +146,3 @@ RECORDS = pa.schema(
         # further columns: META_PREFIX + name
     ]
 )
-
-
-def findings_table(findings: Iterable[Finding]) -> pa.Table:
-    """The findings table of these findings, in their order."""
-    columns = list(zip(*findings, strict=True)) or [()] * len(FINDINGS)
-    return pa.table(
-        [pa.array(column, field.type) for column, field in zip(columns, FINDINGS, strict=True)],
-        schema=FINDINGS,
-    )

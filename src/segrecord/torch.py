@@ -1,6 +1,6 @@
 """A dataset of ours in PyTorch: `dataset(...)`, its `sampler(...)`, and both as a `loader(...)`.
 
-The order of the samples and the state to resume it are those of `segrecord.reading.order`, the
+The order of the samples and the state to resume it are those of `segrecord.read.sampler`, the
 same as in every other adapter. torch is imported by the functions that use it.
 """
 
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segrecord.errors import UsageError
-from segrecord.reading.elements import Element, Elements, Transform, elements, numbers_of
-from segrecord.reading.folds import Choice, Part
-from segrecord.reading.order import MAX_SEED, Order, State, Tail, mix
+from segrecord.read.elements import Element, Elements, Transform, elements
+from segrecord.read.index import Choice, Part
+from segrecord.read.sampler import MAX_SEED, SamplerOptions, ShardedSampler, State, mix
 
 if TYPE_CHECKING:
-    from segrecord.reading.dataset import Dataset
-    from segrecord.reading.reader import OnError
+    from segrecord.read.dataset import Dataset
+    from segrecord.read.records import OnError
 
 
 def _torch() -> Any:
@@ -35,7 +35,7 @@ def _torch() -> Any:
 class Samples:
     """A map-style dataset for DataLoader; workers may be forked or spawned.
 
-    A sample is a dict of tensors, as `segrecord.reading.elements.Elements` says, but:
+    A sample is a dict of tensors, as `segrecord.read.elements.Elements` says, but:
         image: (3, H, W) uint8.
         mask: (H, W) uint8, an eighth of what `cross_entropy(..., ignore_index=255)` takes: move
             it to the device first, then `.long()`; with `one_hot` (mask classes, H, W) float32.
@@ -67,16 +67,16 @@ class Samples:
     def _tensors(self, element: Element) -> Element:
         """NumPy values as tensors with memory of their own, pixels with their channels first."""
         channels = {"image": (3, 1), "mask": (1, len(self.elements.dataset.mask_classes))}
-        found: Element = {}
+        tensors: Element = {}
         for name, value in element.items():
             if isinstance(value, np.ndarray | np.number | np.bool_):
                 array = np.asarray(value)
                 if name in channels:
                     array = _channels_first(name, array, channels[name])
-                found[name] = _torch().from_numpy(np.array(array, order="C"))
+                tensors[name] = _torch().from_numpy(np.array(array, order="C"))
             else:
-                found[name] = value
-        return found
+                tensors[name] = value
+        return tensors
 
 
 def _channels_first(name: str, array: Any, channels: tuple[int, ...]) -> Any:
@@ -154,9 +154,7 @@ class Sampler:
         state: where it stands.
     """
 
-    def __init__(self, order: Order, state: State) -> None:
-        order.require_batch()
-        order.steps(state.samples_consumed)  # refuses a state past the end
+    def __init__(self, order: ShardedSampler, state: State) -> None:
         self.order = order
         self.state = state
 
@@ -166,9 +164,9 @@ class Sampler:
 
     def __iter__(self) -> Iterator[list[int]]:
         begin = self.state
-        for step, after in self.order.walk(begin):
+        for indices, after in self.order.walk(begin):
             self.state = after
-            yield numbers_of(step)
+            yield indices.numbers()
         if self.state == begin:  # not one batch was left
             self.state = begin.next_epoch()
 
@@ -177,16 +175,16 @@ class Sampler:
         return self.state.to_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state_dict()`, whatever the ranks and the batch size then were.
+        """Go on from `state_dict()`, whatever the world size and the batch size then were.
 
         Raises:
             UsageError: it is no state, of other data, or past the end of an epoch.
         """
-        found = State.from_dict(state)
-        found.check(self.state.fingerprint)
-        self.order.steps(found.samples_consumed)
-        self.order = replace(self.order, seed=found.seed)
-        self.state = found
+        resumed = State.from_dict(state)
+        resumed.check(self.state.fingerprint)
+        self.order.steps(resumed.samples_consumed)
+        self.order = replace(self.order, seed=resumed.seed)
+        self.state = resumed
 
 
 def sampler(
@@ -195,9 +193,10 @@ def sampler(
     *,
     shuffle: bool = True,
     seed: int = 0,
-    ranks: int | None = None,
+    world_size: int | None = None,
     rank: int | None = None,
-    tail: Tail = "drop",
+    drop_last: bool = True,
+    pad: bool = False,
     state: State | None = None,
 ) -> Sampler:
     """The seeded order of a dataset as batches of numbers, for one rank.
@@ -207,31 +206,26 @@ def sampler(
         batch_size: samples a batch, on each rank.
         shuffle: False: the order of the dataset, in every epoch.
         seed: of the order; the same on all ranks.
-        ranks: processes that train together; None: as torch.distributed says, else 1.
+        world_size: processes that train together; None: as torch.distributed says, else 1.
         rank: of this process; None likewise.
-        tail: "drop" or "pad": every rank gets the same number of full batches ("pad" fills the
-            last ones with repeats whose `valid` is False); "exact": nothing is left out or
-            repeated, some ranks get fewer batches, and DistributedDataParallel needs its `join()`.
+        drop_last: True: incomplete last batches are dropped. False: the last batches are shorter;
+            some ranks may get fewer, and DistributedDataParallel needs its `join()` then.
+        pad: fill incomplete last batches up with repeats whose `valid` is False; none is dropped
+            then. With drop_last or pad every rank gets the same number of full batches.
         state: to go on from, with its seed and epoch.
 
     Raises:
         UsageError: a value is out of range, or the state is of other data.
     """
-    begin = samples.elements.dataset.state(shuffle=shuffle, seed=seed, resumed=state)
-    ranks, rank = _world(ranks, rank)
-    return Sampler(Order(len(samples), batch_size, begin.seed, ranks, rank, tail), begin)
-
-
-def _world(ranks: int | None, rank: int | None) -> tuple[int, int]:
-    """Ranks and rank, from torch.distributed where they are not given."""
-    if (ranks is None) != (rank is None):
-        raise UsageError(f"give both ranks and rank, or none; got {ranks} and {rank}")
-    if ranks is not None and rank is not None:
-        return ranks, rank
-    distributed = _torch().distributed
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_world_size(), distributed.get_rank()
-    return 1, 0
+    if (world_size is None) != (rank is None):
+        raise UsageError(f"give both world_size and rank, or none; got {world_size} and {rank}")
+    if world_size is None or rank is None:
+        world_size, rank = 1, 0
+        distributed = _torch().distributed
+        if distributed.is_available() and distributed.is_initialized():
+            world_size, rank = distributed.get_world_size(), distributed.get_rank()
+    options = SamplerOptions(batch_size, shuffle, seed, world_size, rank, drop_last, pad, state)
+    return Sampler(*samples.elements.begin(options))
 
 
 class Loader:
@@ -272,7 +266,10 @@ class Loader:
 
     def __iter__(self) -> Iterator[Element]:
         delivered, begin = self._sampler, self.state
-        self._generator.manual_seed(_worker_seed(begin, delivered.order.rank))
+        seed = 0  # another in each epoch, at each resume, on each rank
+        for value in (begin.seed or 0, begin.epoch, begin.samples_consumed, delivered.order.rank):
+            seed = mix((seed + value + 1) & MAX_SEED)
+        self._generator.manual_seed(seed)
         for (_, after), batch in zip(delivered.order.walk(begin), self._batches, strict=True):
             delivered.state = after
             if batch is not None:
@@ -308,16 +305,8 @@ class _Collate:
 
     collate: Callable[[list[Element]], Any]
 
-    def __call__(self, found: list[Element]) -> Any:
-        return self.collate(found) if found else None
-
-
-def _worker_seed(state: State, rank: int) -> int:
-    """Of the random numbers in the workers: another in each epoch, at each resume, on each rank."""
-    seed = 0
-    for value in (state.seed or 0, state.epoch, state.samples_consumed, rank):
-        seed = mix((seed + value + 1) & MAX_SEED)
-    return seed
+    def __call__(self, samples: list[Element]) -> Any:
+        return self.collate(samples) if samples else None
 
 
 def loader(
@@ -326,9 +315,10 @@ def loader(
     *,
     shuffle: bool = True,
     seed: int = 0,
-    ranks: int | None = None,
+    world_size: int | None = None,
     rank: int | None = None,
-    tail: Tail = "drop",
+    drop_last: bool = True,
+    pad: bool = False,
     state: State | None = None,
     **options: Any,
 ) -> Loader:
@@ -340,32 +330,33 @@ def loader(
 
     Args:
         samples: of `dataset(...)`.
-        batch_size: samples a batch, on each rank; shuffle to state: see `sampler`.
+        batch_size: samples a batch, on each rank; it and all down to state: see `sampler`.
         shuffle: see `sampler`.
         seed: see `sampler`.
-        ranks: see `sampler`.
+        world_size: see `sampler`.
         rank: see `sampler`.
-        tail: see `sampler`.
+        drop_last: see `sampler`.
+        pad: see `sampler`.
         state: see `sampler`.
         options: further ones of DataLoader: num_workers, pin_memory, persistent_workers, ...
 
     Raises:
-        UsageError: as `sampler`, or an option that the order decides (sampler, drop_last, ...).
+        UsageError: as `sampler`, or an option that the order decides (sampler, generator, ...).
     """
-    ours = {"sampler", "batch_sampler", "drop_last", "generator"} & set(options)
+    ours = {"sampler", "batch_sampler", "generator"} & set(options)
     if ours:
         raise UsageError(f"the seeded order decides about {', '.join(sorted(ours))}: leave it out")
-    plain = samples.elements.image_size is None and samples.elements.transform is None
-    if batch_size > 1 and plain and "collate_fn" not in options:
-        samples.elements.dataset.require_one_size()
+    if "collate_fn" not in options:
+        samples.elements.require_one_size(batch_size)
     given = sampler(
         samples,
         batch_size,
         shuffle=shuffle,
         seed=seed,
-        ranks=ranks,
+        world_size=world_size,
         rank=rank,
-        tail=tail,
+        drop_last=drop_last,
+        pad=pad,
         state=state,
     )
     return Loader(samples, given, options)

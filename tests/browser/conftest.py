@@ -17,8 +17,8 @@ import segrecord
 from segrecord import demo
 from segrecord.demo import drawing
 from segrecord.demo.tour import OPTIONS
-from segrecord.engines import InlineEngine
-from segrecord.pipeline import scanning, writing
+from segrecord.executors import InlineEngine
+from segrecord.pipeline import build_dataset, scan_source
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -205,7 +205,7 @@ def drawn(name, folder):
 def in_process():
     """Work is done in this process: starting workers takes longer than the work."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (drawing, scanning, writing):
+        for module in (drawing, scan_source, build_dataset):
             patch.setattr(module, "LocalEngine", lambda *_: InlineEngine())
         yield
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from playwright.sync_api import expect
 
-from segrecord.records.manifest import INDEX
+from segrecord.format.manifest import INDEX
 
 PER_PAGE = 60
 
@@ -240,6 +240,7 @@ def test_the_source_file_is_shown_beside_the_record(watch, view, dataset, tmp_pa
     key = rows_of(made.path)[0]["key"]
     page = watch.open(f"{viewer.address}#record={key}", allowed=viewer.origin)
     expect(page.get_by_role("img", name=f"Source file of {key}")).to_be_visible()
+    page.wait_for_load_state("networkidle")  # else the server may end while a picture is loaded
 
 
 # --- marks

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from segrecord.engines import note
+from segrecord.executors import note
 
 
 def double(number):

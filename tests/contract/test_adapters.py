@@ -16,7 +16,7 @@ import segrecord
 import segrecord.grain
 import segrecord.torch
 from segrecord.errors import RecordError, UsageError
-from segrecord.reading.order import permute
+from segrecord.read.sampler import permute
 
 COUNT = 61
 SIZE = (8, 7)
@@ -48,7 +48,7 @@ class Torch:
 
     def __init__(self, ds, batch_size, *, workers=0, **order):
         samples = segrecord.torch.dataset(ds, image_size=SIZE)
-        order = {"ranks": 1, "rank": 0} | order
+        order = {"world_size": 1, "rank": 0} | order
         self.it = segrecord.torch.loader(samples, batch_size, num_workers=workers, **order)
 
     def batches(self):
@@ -64,7 +64,7 @@ class Stateful(Torch):
 
     def __init__(self, ds, batch_size, *, workers=0, **order):
         samples = segrecord.torch.dataset(ds, image_size=SIZE)
-        order = {"ranks": 1, "rank": 0} | order
+        order = {"world_size": 1, "rank": 0} | order
         sampler = segrecord.torch.sampler(samples, batch_size, **order)
         self.it = stateful.StatefulDataLoader(samples, batch_sampler=sampler, num_workers=workers)
 
@@ -82,7 +82,7 @@ class Grain:
     """Grain's own iterator over `segrecord.grain.batches`."""
 
     def __init__(self, ds, batch_size, *, workers=0, **order):
-        source = segrecord.grain.source(ds, image_size=SIZE)
+        source = segrecord.grain.dataset(ds, image_size=SIZE)
         self.source = segrecord.grain.batches(source, batch_size, **order)
         self.threads, self.delivered = workers, 0
 
@@ -155,7 +155,7 @@ def together(ranks):
 def run(adapter, ds, ranks, workers, *, steps=None, **options):
     """What `ranks` processes get in an epoch or some steps of it, and the state after it."""
     loaders = [
-        adapter(ds, BATCH, ranks=ranks, rank=rank, workers=workers, seed=5, **options)
+        adapter(ds, BATCH, world_size=ranks, rank=rank, workers=workers, seed=5, **options)
         for rank in range(ranks)
     ]
     running = [loader.batches() for loader in loaders]
@@ -174,24 +174,24 @@ def run(adapter, ds, ranks, workers, *, steps=None, **options):
 
 
 def test_every_adapter_gives_the_same_order_epoch_after_epoch(adapter, ds, expected):
-    first, state = run(adapter, ds, 1, 0, tail="exact")
-    second, _ = run(adapter, ds, 1, 0, tail="exact", state=state)
+    first, state = run(adapter, ds, 1, 0, drop_last=False)
+    second, _ = run(adapter, ds, 1, 0, drop_last=False, state=state)
     assert [first, second] == expected
     assert state == segrecord.State(ds.fingerprint, 5, 1, 0)
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
 def test_ranks_share_an_epoch_without_loss(adapter, ds, expected, ranks):
-    for tail in ("pad", "exact"):
-        assert run(adapter, ds, ranks, 0, tail=tail)[0] == expected[0]
+    for options in ({"pad": True}, {"drop_last": False}):
+        assert run(adapter, ds, ranks, 0, **options)[0] == expected[0]
     whole = COUNT // (ranks * BATCH) * ranks * BATCH
-    assert run(adapter, ds, ranks, 0, tail="drop")[0] == expected[0][:whole]
+    assert run(adapter, ds, ranks, 0, drop_last=True)[0] == expected[0][:whole]
 
 
 def test_with_drop_and_pad_every_rank_gets_as_many_full_batches(adapter, ds):
-    for tail, steps in (("drop", 5), ("pad", 6)):
+    for pad, steps in ((False, 5), (True, 6)):
         for rank in range(4):
-            loader = adapter(ds, BATCH, ranks=4, rank=rank, tail=tail)
+            loader = adapter(ds, BATCH, world_size=4, rank=rank, pad=pad)
             sizes = [len(batch["label"]) for batch in loader.batches()]
             assert sizes == [BATCH] * steps
 
@@ -216,7 +216,7 @@ def test_a_resume_with_other_ranks_and_workers_is_byte_identical(
     first, state = run(adapter, ds, ranks, workers, steps=steps)
     assert state.samples_consumed == len(first) == steps * ranks * BATCH
     ranks, workers = after
-    rest, end = run(adapter, ds, ranks, workers, tail="pad", state=state)
+    rest, end = run(adapter, ds, ranks, workers, pad=True, state=state)
     assert first + rest == expected[0]
     assert (end.epoch, end.samples_consumed) == (1, 0)
 
@@ -230,10 +230,13 @@ def test_a_state_of_one_adapter_is_taken_by_all_others(ds, expected):
 
 
 def test_an_epoch_of_which_all_would_be_dropped_is_refused(adapter, ds):
-    for options in ({"batch_size": COUNT + 1}, {"batch_size": COUNT // 2, "ranks": 3, "rank": 0}):
-        with pytest.raises(UsageError, match=f"{COUNT} records hold no batch of .* tail='pad'"):
+    for options in (
+        {"batch_size": COUNT + 1},
+        {"batch_size": COUNT // 2, "world_size": 3, "rank": 0},
+    ):
+        with pytest.raises(UsageError, match=f"{COUNT} records hold no batch of .* pad=True"):
             adapter(ds, **options)
-        assert len(list(adapter(ds, tail="pad", **options).batches())) == 1
+        assert len(list(adapter(ds, pad=True, **options).batches())) == 1
 
 
 def test_a_state_of_other_data_is_refused(adapter, ds):
@@ -243,7 +246,7 @@ def test_a_state_of_other_data_is_refused(adapter, ds):
 
 
 def test_a_repeat_is_flagged_and_a_missing_mask_is_all_ignored(adapter, ds):
-    *_, last = adapter(ds, 7, tail="pad", seed=1).batches()
+    *_, last = adapter(ds, 7, pad=True, seed=1).batches()
     assert last["valid"].tolist() == [True] * 5 + [False] * 2
     for batch in adapter(ds, BATCH).batches():
         for mask, has_mask in zip(batch["mask"], batch["has_mask"], strict=True):
@@ -278,7 +281,7 @@ def test_skip_loses_that_record_alone(adapter, tmp_path):
 
 
 def test_a_batch_of_nothing_but_damaged_records_is_left_out(tmp_path):
-    source = segrecord.grain.source(segrecord.open(damaged(tmp_path), on_error="skip"))
+    source = segrecord.grain.dataset(segrecord.open(damaged(tmp_path), on_error="skip"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", segrecord.DamagedRecordWarning)
         assert source[2] is None

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 import datasets
-from segrecord.building import snippets, tfds
-from segrecord.building.card import Card, card
-from segrecord.records import manifest as manifests
+from segrecord.export import snippets, tfds
+from segrecord.export.card import Card, card
+from segrecord.format import manifest as manifests
 
 # Sizes are unequal unless `equal`; the image of a record is 8 to 10 by 7 pixels.
 DATASETS = {

@@ -13,9 +13,9 @@ import pytest
 import datasets
 import segrecord
 from make import source
-from segrecord.building.card import Card
-from segrecord.building.croissant import croissant
-from segrecord.records import manifest as manifests
+from segrecord.export.card import Card
+from segrecord.export.croissant import croissant
+from segrecord.format import manifest as manifests
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -128,7 +128,7 @@ def test_a_real_build_is_accepted(tmp_path, inline):
     built = segrecord.build(
         str(source(tmp_path / "src", 8)), out, split="train=0.5,val=0.5", shards=2
     )
-    index = segrecord.open(out).reader.store.index
+    index = segrecord.open(out).all_records.shards.index
     told, complaints = validated(describe(out, built.manifest, index, FULL))
     assert not complaints
     listed = {node.name for node in told.metadata.file_objects}

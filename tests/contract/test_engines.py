@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from segrecord.engines import EngineFailure, InlineEngine, LocalEngine, available_cores, note
 from segrecord.errors import UsageError
+from segrecord.executors import EngineFailure, InlineEngine, LocalEngine, available_cores, note
 
 sys.path.append(str(Path(__file__).parent))  # workers get the parent's sys.path
 import engine_functions as work
@@ -182,7 +182,7 @@ def test_no_worker_at_all_is_refused():
 CALL = """
 import sys
 sys.path.insert(0, {folder!r})
-from segrecord.engines import LocalEngine
+from segrecord.executors import LocalEngine
 import engine_functions
 print("once")
 with LocalEngine(2) as engine:

@@ -28,20 +28,20 @@ def folder(tmp_path_factory):
 
 
 def numpy_keys(source, **chosen):
-    found = segrecord.open(source, **chosen).batches(2, image_size=SIZE, tail="exact", seed=3)
+    found = segrecord.open(source, **chosen).batches(2, image_size=SIZE, drop_last=False, seed=3)
     return [key for batch in found for key in batch.key]
 
 
 def torch_keys(source, **chosen):
     pytest.importorskip("torch")
     samples = segrecord.torch.dataset(source, image_size=SIZE, **chosen)
-    batches = segrecord.torch.loader(samples, 2, ranks=1, rank=0, tail="exact", seed=3)
+    batches = segrecord.torch.loader(samples, 2, world_size=1, rank=0, drop_last=False, seed=3)
     return [key for batch in batches for key in batch["key"]]
 
 
 def grain_keys(source, **chosen):
-    found = segrecord.grain.source(source, image_size=SIZE, **chosen)
-    batches = segrecord.grain.batches(found, 2, tail="exact", seed=3)
+    found = segrecord.grain.dataset(source, image_size=SIZE, **chosen)
+    batches = segrecord.grain.batches(found, 2, drop_last=False, seed=3)
     return [key for number in range(len(batches)) for key in batches[number]["key"]]
 
 
@@ -54,7 +54,7 @@ def exact_keys(source, **chosen):
         exact=True,
         shuffle=True,
         seed=3,
-        tail="exact",
+        drop_last=False,
         **chosen,
     )
     return [key.decode() for batch in found.as_numpy_iterator() for key in batch["key"]]
@@ -159,15 +159,15 @@ def test_a_state_of_one_folds_training_is_refused_by_anothers_in_torch(folder):
     first, second = (
         segrecord.torch.dataset(folder, fold=fold, part="train", image_size=SIZE) for fold in (1, 2)
     )
-    state = segrecord.torch.sampler(first, 2, ranks=1, rank=0).state_dict()
-    other = segrecord.torch.sampler(second, 2, ranks=1, rank=0)
+    state = segrecord.torch.sampler(first, 2, world_size=1, rank=0).state_dict()
+    other = segrecord.torch.sampler(second, 2, world_size=1, rank=0)
     with pytest.raises(UsageError, match="open the same dataset, split and selection"):
         other.load_state_dict(state)
 
 
 def test_a_state_of_one_folds_training_is_refused_by_anothers_in_grain(folder):
     first, second = (
-        segrecord.grain.source(folder, fold=fold, part="train", image_size=SIZE) for fold in (1, 2)
+        segrecord.grain.dataset(folder, fold=fold, part="train", image_size=SIZE) for fold in (1, 2)
     )
     state = segrecord.grain.batches(first, 2).state(1)
     assert state.samples_consumed == 2

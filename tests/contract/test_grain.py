@@ -11,7 +11,7 @@ import datasets
 import segrecord
 import segrecord.grain
 from segrecord.errors import UsageError
-from segrecord.reading.order import Order, State
+from segrecord.read.sampler import ShardedSampler, State
 
 grain = pytest.importorskip("grain")
 
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def source(folder):
-    return segrecord.grain.source(folder, image_size=SIZE)
+    return segrecord.grain.dataset(folder, image_size=SIZE)
 
 
 def numbers(batch):
@@ -50,7 +50,7 @@ def _other(element):
 
 
 def test_an_element_is_a_dict_of_arrays(folder):
-    found = segrecord.grain.source(folder)[2]
+    found = segrecord.grain.dataset(folder)[2]
     made = datasets.sample(2)
     assert np.array_equal(found["image"], made.image)
     assert np.array_equal(found["mask"], made.mask)
@@ -60,7 +60,7 @@ def test_an_element_is_a_dict_of_arrays(folder):
 
 
 def test_one_hot_masks_are_zero_where_pixels_are_ignored_or_missing(folder):
-    source = segrecord.grain.source(folder, one_hot=True)
+    source = segrecord.grain.dataset(folder, one_hot=True)
     ids = datasets.sample(0).mask
     assert np.array_equal(source[0]["mask"], ids[..., None] == np.arange(3))
     assert source[0]["mask"].dtype == np.float32
@@ -68,7 +68,7 @@ def test_one_hot_masks_are_zero_where_pixels_are_ignored_or_missing(folder):
 
 
 def test_an_open_selection_is_a_source_too(folder):
-    source = segrecord.grain.source(segrecord.open(folder, "train").select(label="dog"))
+    source = segrecord.grain.dataset(segrecord.open(folder, "train").select(label="dog"))
     assert [source[number]["label"] for number in range(len(source))] == [1] * 5
 
 
@@ -91,23 +91,23 @@ def loader(source, workers=0):
 
 
 def test_grains_loader_goes_on_from_its_checkpoint_in_a_copy_of_the_dataset(folder, tmp_path):
-    source = segrecord.grain.source(folder, transform=_cropped)
+    source = segrecord.grain.dataset(folder, transform=_cropped)
     whole = [numbers(batch) for batch in loader(source)]
     first = iter(loader(source))
     assert numbers(next(first)) == whole[0]
     copy = shutil.copytree(folder, tmp_path / "copy")
-    second = iter(loader(segrecord.grain.source(copy, transform=_cropped)))
+    second = iter(loader(segrecord.grain.dataset(copy, transform=_cropped)))
     second.set_state(first.get_state())
     assert [numbers(batch) for batch in second] == whole[1:]
 
 
 def test_the_text_of_a_source_is_the_same_in_every_process(folder):
-    source = segrecord.grain.source(folder, transform=_cropped)
+    source = segrecord.grain.dataset(folder, transform=_cropped)
     for one in (source, segrecord.grain.batches(source, 2)):
         assert "transform=_cropped" in repr(one)
         assert " at 0x" not in repr(one)
         assert str(folder) not in repr(one)
-    assert "transform=None" in repr(segrecord.grain.source(folder))
+    assert "transform=None" in repr(segrecord.grain.dataset(folder))
 
 
 def test_grains_loader_refuses_the_checkpoint_of_other_elements(folder, source):
@@ -115,10 +115,10 @@ def test_grains_loader_refuses_the_checkpoint_of_other_elements(folder, source):
     next(first)
     ds = segrecord.open(folder, "train")
     others = [
-        segrecord.grain.source(folder),
-        segrecord.grain.source(ds.select(range(10, -1, -1)), image_size=SIZE),
-        segrecord.grain.source(folder, image_size=SIZE, one_hot=True),
-        segrecord.grain.source(folder, image_size=SIZE, transform=_other),
+        segrecord.grain.dataset(folder),
+        segrecord.grain.dataset(ds.select(range(10, -1, -1)), image_size=SIZE),
+        segrecord.grain.dataset(folder, image_size=SIZE, one_hot=True),
+        segrecord.grain.dataset(folder, image_size=SIZE, transform=_other),
     ]
     for other in others:
         with pytest.raises(ValueError, match="DataSource in checkpoint does not match"):
@@ -136,16 +136,20 @@ def test_the_workers_of_grains_loader_read_the_same(source):
 
 
 def test_epochs_follow_one_another_each_in_its_own_order(source):
-    batches = segrecord.grain.batches(source, 4, epochs=3, seed=5, tail="exact")
-    steps = [step for epoch in range(3) for step in Order(COUNT, 4, 5, tail="exact").batches(epoch)]
+    batches = segrecord.grain.batches(source, 4, epochs=3, seed=5, drop_last=False)
+    steps = [
+        step
+        for epoch in range(3)
+        for step in ShardedSampler(COUNT, 4, 5, drop_last=False).batches(epoch)
+    ]
     assert len(batches) == len(steps) == 9
     assert [numbers(batch) for batch in iterated(batches)] == [step.rows.tolist() for step in steps]
 
 
-@pytest.mark.parametrize("tail", ["drop", "pad", "exact"])
+@pytest.mark.parametrize("last", [{}, {"pad": True}, {"drop_last": False}])
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_the_state_after_any_batch_leads_to_those_that_follow(source, tail, ranks):
-    order = {"ranks": ranks, "rank": ranks - 1, "tail": tail}
+def test_the_state_after_any_batch_leads_to_those_that_follow(source, last, ranks):
+    order = {"world_size": ranks, "rank": ranks - 1, **last}
     batches = segrecord.grain.batches(source, 2, epochs=3, seed=5, **order)
     whole = [numbers(batch) for batch in iterated(batches)]
     for delivered in range(len(batches)):
@@ -175,7 +179,7 @@ def test_a_batch_of_damaged_records_alone_is_left_out_and_counted(tmp_path):
     for row in segrecord.open(folder).records.slice(2, 2).to_pylist():
         data[row["offset"] + 60] ^= 4
     shard.write_bytes(data)
-    source = segrecord.grain.source(folder, image_size=SIZE, on_error="skip")
+    source = segrecord.grain.dataset(folder, image_size=SIZE, on_error="skip")
     assert source[2] is None
     batches = segrecord.grain.batches(source, 2, shuffle=False)
     running = iterated(batches)
@@ -185,8 +189,8 @@ def test_a_batch_of_damaged_records_alone_is_left_out_and_counted(tmp_path):
 
 def test_a_transform_may_bring_images_to_one_size(folder):
     with pytest.raises(UsageError, match="images of one batch must be of one size"):
-        segrecord.grain.batches(segrecord.grain.source(folder), 4)
-    source = segrecord.grain.source(folder, transform=_cropped)
+        segrecord.grain.batches(segrecord.grain.dataset(folder), 4)
+    source = segrecord.grain.dataset(folder, transform=_cropped)
     assert segrecord.grain.batches(source, 4)[0]["image"].shape == (4, 4, 5, 3)
 
 
@@ -197,8 +201,8 @@ def test_a_transform_may_bring_images_to_one_size(folder):
     ("options", "message"),
     [
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
-        ({"ranks": 2, "rank": 2}, r"rank must be in \[0, 2\), got 2"),
-        ({"tail": "keep"}, "tail must be drop, pad or exact, got 'keep'"),
+        ({"world_size": 2, "rank": 2}, r"rank must be in \[0, 2\), got 2"),
+        ({"drop_last": "keep"}, "drop_last must be True or False, got 'keep'"),
         ({"state": State("ab" * 32)}, "open the same dataset, split and selection"),
     ],
 )
@@ -227,13 +231,13 @@ def test_a_state_after_more_batches_than_there_are_is_an_index_error(source):
 
 def test_what_the_dataset_cannot_give_is_refused(folder, tmp_path):
     with pytest.raises(UsageError, match="no split 'test', it has train, val"):
-        segrecord.grain.source(folder, "test")
+        segrecord.grain.dataset(folder, "test")
     packed = datasets.make(tmp_path / "packed", compression="gzip")
     with pytest.raises(UsageError, match="compressed"):
-        segrecord.grain.source(packed)
+        segrecord.grain.dataset(packed)
     bare = datasets.make(tmp_path / "bare", masks=False)
     with pytest.raises(UsageError, match="one_hot needs mask classes"):
-        segrecord.grain.source(bare, one_hot=True)
+        segrecord.grain.dataset(bare, one_hot=True)
 
 
 def test_importing_the_adapter_loads_no_grain():

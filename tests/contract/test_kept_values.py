@@ -9,12 +9,11 @@ from PIL import Image
 import segrecord
 from make import encoded, picture, put, saved
 from segrecord.errors import DataError, PixelError, UsageError
+from segrecord.format import example, schemas, tfrecord
+from segrecord.format import manifest as manifests
+from segrecord.images import mask, png
 from segrecord.options import Options
-from segrecord.pixels import mask, png
-from segrecord.reading.lookup import read_record
-from segrecord.records import example, schemas, tfrecord
-from segrecord.records import manifest as manifests
-from segrecord.reporting.picture import of_record
+from segrecord.read.lookup import picture_of, read_record
 
 pytestmark = pytest.mark.usefixtures("inline")
 HEIGHT, WIDTH = 12, 10
@@ -132,7 +131,7 @@ def test_torch_gives_class_ids(kept):
 
 def test_grain_gives_class_ids(kept):
     pytest.importorskip("grain")
-    from segrecord.grain import source as grain_source
+    from segrecord.grain import dataset as grain_source
 
     data = grain_source(kept)
     for item in (data[at] for at in range(len(data))):
@@ -196,7 +195,7 @@ def test_show_draws_it_as_the_dataset_of_class_ids(kept):
     schema = manifests.load(kept).schema_name
     build(str(kept.parent / "src"), ids, schema=schema, mask_values="ids", missing_mask="empty")
     drawn = [
-        of_record(read_record(folder, f"images/{FULL}"), manifests.load(folder)).tobytes()
+        picture_of(read_record(folder, f"images/{FULL}"), manifests.load(folder)).tobytes()
         for folder in (kept, ids)
     ]
     assert drawn[0] == drawn[1]

@@ -10,7 +10,7 @@ import pytest
 
 import segrecord
 from make import encoded, listing, picture, put
-from segrecord.records import example, manifest, tfrecord
+from segrecord.format import example, manifest, tfrecord
 
 tf = pytest.importorskip("tensorflow")
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("inline")]
@@ -70,10 +70,10 @@ def build(folder, names=tuple(SAMPLES), **options):
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        from segrecord.engines import InlineEngine
-        from segrecord.pipeline import scanning, writing
+        from segrecord.executors import InlineEngine
+        from segrecord.pipeline import build_dataset, scan_source
 
-        for module in (scanning, writing):
+        for module in (scan_source, build_dataset):
             patch.setattr(module, "LocalEngine", lambda *_: InlineEngine())
         return build(tmp_path_factory.mktemp("readers"))
 

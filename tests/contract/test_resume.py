@@ -13,7 +13,7 @@ import pytest
 import datasets
 import segrecord
 import segrecord.torch
-from segrecord.reading.order import State
+from segrecord.read.sampler import State
 
 torch = pytest.importorskip("torch")
 stateful = pytest.importorskip("torchdata.stateful_dataloader")
@@ -71,7 +71,7 @@ def loaders(samples, setting, batch_size, state=None, **options):
     ranks, workers = setting
     found = [
         segrecord.torch.loader(
-            samples, batch_size, seed=3, ranks=ranks, rank=rank, num_workers=workers, **options
+            samples, batch_size, seed=3, world_size=ranks, rank=rank, num_workers=workers, **options
         )
         for rank in range(ranks)
     ]
@@ -93,7 +93,7 @@ def test_every_setting_is_continued_by_every_other_to_the_byte(
 ):
     first, state = train(loaders(samples, before, 2), steps)
     assert len(first) == steps * before[0] * 2
-    rest, end = train(loaders(samples, after, batch_size, state, tail="pad"))
+    rest, end = train(loaders(samples, after, batch_size, state, pad=True))
     # A stop behind the last whole step is the beginning of the next epoch.
     begun = state["epoch"] * COUNT
     assert first + rest == whole[: len(first)] + whole[begun or len(first) :][: len(rest)]
@@ -105,7 +105,7 @@ def test_a_training_stopped_twenty_times_over_several_epochs_reads_the_same(samp
     for _ in range(20):
         setting = dice.choice([other for other in SETTINGS if other != setting])
         batch_size = dice.randint(1, 4)
-        ranks = loaders(samples, setting, batch_size, state, tail="pad")
+        ranks = loaders(samples, setting, batch_size, state, pad=True)
         part, state = train(ranks, dice.randint(1, 4))
         found += part
         state = State.from_json(State.from_dict(state).to_json()).to_dict()
@@ -116,7 +116,7 @@ def test_a_training_stopped_twenty_times_over_several_epochs_reads_the_same(samp
 
 def torchdata(samples, setting, rank, **options):
     ranks, workers = setting
-    sampler = segrecord.torch.sampler(samples, 2, seed=3, ranks=ranks, rank=rank, **options)
+    sampler = segrecord.torch.sampler(samples, 2, seed=3, world_size=ranks, rank=rank, **options)
     return stateful.StatefulDataLoader(samples, batch_sampler=sampler, num_workers=workers)
 
 
@@ -129,7 +129,7 @@ def test_torchdata_goes_on_from_its_own_checkpoint_under_other_ranks(
     running = [iter(loader) for loader in before]
     found = [one for step in range(steps) for one in dealt([next(rank) for rank in running])]
     state = before[0].state_dict()
-    after = [torchdata(samples, (4, workers), rank, tail="pad") for rank in range(4)]
+    after = [torchdata(samples, (4, workers), rank, pad=True) for rank in range(4)]
     for loader in after:
         loader.load_state_dict(state)
     rest = [one for step in zip(*after, strict=True) for one in dealt(step)]

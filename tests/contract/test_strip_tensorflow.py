@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import burdened
+import planted_metadata
 from segrecord.errors import PixelError
-from segrecord.pixels import formats, image, metadata
-from segrecord.pixels.strip import stripped
+from segrecord.images import files, image, metadata
+from segrecord.images.metadata import stripped
 
 tf = pytest.importorskip("tensorflow")
 pytestmark = pytest.mark.tensorflow
 
-JPEGS, PNGS = burdened.jpegs(), burdened.pngs()
+JPEGS, PNGS = planted_metadata.jpegs(), planted_metadata.pngs()
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
 
@@ -55,41 +55,48 @@ def test_png_decodes_to_the_same_pixels(name, channels):
 
 
 @pytest.mark.parametrize("channels", [0, 1, 3, 4])
-@pytest.mark.parametrize("kind", [*burdened.NUMBERS, "all"])
+@pytest.mark.parametrize("kind", [*planted_metadata.NUMBERS, "all"])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_png_with_numbers_about_its_colours_decodes_to_the_same_pixels(mode, kind, channels):
-    numbers = burdened.NUMBERS.values() if kind == "all" else [burdened.NUMBERS[kind]]
-    data = burdened.with_chunks(
-        burdened.PLAIN_PNGS[mode], *numbers, *burdened.CHUNKS.values(), burdened.PROFILES["cICP"]
+    numbers = (
+        planted_metadata.NUMBERS.values() if kind == "all" else [planted_metadata.NUMBERS[kind]]
+    )
+    data = planted_metadata.with_chunks(
+        planted_metadata.PLAIN_PNGS[mode],
+        *numbers,
+        *planted_metadata.CHUNKS.values(),
+        planted_metadata.PROFILES["cICP"],
     )
     found = stripped(data, "png", profile=False)
-    assert burdened.PLANTED not in found
+    assert planted_metadata.PLANTED not in found
     assert same(decoded(data, channels), decoded(found, channels))
 
 
 @pytest.mark.parametrize("kind", ["gAMA", "sRGB"])
 def test_chunk_that_stays_decides_about_the_grey_of_colours(kind):
     """Why it stays: without it `channels=1` gives another grey."""
-    plain = burdened.PLAIN_PNGS["RGB"]
-    data = burdened.with_chunks(plain, burdened.NUMBERS[kind])
+    plain = planted_metadata.PLAIN_PNGS["RGB"]
+    data = planted_metadata.with_chunks(plain, planted_metadata.NUMBERS[kind])
     assert stripped(data, "png", profile=False) is data
     assert same(decoded(data, 3), decoded(plain, 3))
     assert not same(decoded(data, 1), decoded(plain, 1))
 
 
 def test_damaged_chromaticities_stay_since_they_switch_gamma_off():
-    plain = burdened.PLAIN_PNGS["RGB"]
-    bad, gamma = burdened.chunk(b"cHRM", bytes(32)), burdened.NUMBERS["gAMA"]
-    data = burdened.with_chunks(plain, bad, gamma)
+    plain = planted_metadata.PLAIN_PNGS["RGB"]
+    bad, gamma = planted_metadata.chunk(b"cHRM", bytes(32)), planted_metadata.NUMBERS["gAMA"]
+    data = planted_metadata.with_chunks(plain, bad, gamma)
     assert stripped(data, "png", profile=False) is data
-    assert not same(decoded(data, 1), decoded(burdened.with_chunks(plain, gamma), 1))
+    assert not same(decoded(data, 1), decoded(planted_metadata.with_chunks(plain, gamma), 1))
 
 
 @pytest.mark.parametrize("channels", [0, 3, 4])
 def test_png_without_its_profile_decodes_to_the_same_colours(channels):
-    data = burdened.with_chunks(burdened.PLAIN_PNGS["RGB"], burdened.PROFILES["iCCP"])
+    data = planted_metadata.with_chunks(
+        planted_metadata.PLAIN_PNGS["RGB"], planted_metadata.PROFILES["iCCP"]
+    )
     found = stripped(data, "png", profile=False)
-    assert found == burdened.PLAIN_PNGS["RGB"]
+    assert found == planted_metadata.PLAIN_PNGS["RGB"]
     assert same(decoded(data, channels), decoded(found, channels))
 
 
@@ -107,7 +114,7 @@ def real():
     for path in sorted(DATA.rglob("*")):
         data = path.read_bytes() if path.is_file() else b""
         try:
-            if formats.identify(data) not in {"jpeg", "png"}:
+            if files.identify(data) not in {"jpeg", "png"}:
                 continue
             facts, _ = image.examine(data)
         except PixelError:

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from segrecord.errors import OutputError, RecordError, UsageError
-from segrecord.records.example import encode
-from segrecord.records.manifest import Manifest, Masks, Shard, Split, dumps, shard_name
-from segrecord.records.schemas import SCHEMAS, Layout, Stored, features, layout_of, parse_function
-from segrecord.records.tfrecord import compressed, frame
+from segrecord.format.example import encode
+from segrecord.format.manifest import Manifest, Masks, Shard, Split, dumps, shard_name
+from segrecord.format.schemas import SCHEMAS, Layout, Stored, features, layout_of, parse_function
+from segrecord.format.tfrecord import compressed, frame
 from segrecord.tensorflow import dataset, parse
 
 tf = pytest.importorskip("tensorflow")
@@ -137,7 +137,7 @@ def manifest_of(schema, samples, shards, compression, one_hot):
         compression=compression,
         seed=0,
         options={"records": {"one_hot": one_hot}},
-        understood="",
+        reads_as="",
         classes=CLASSES if any(s.label is not None for s in samples) else {},
         masks=Masks(classes=classes, values={}, threshold=None, checked=True, missing=missing),
         keep_columns=(),

@@ -8,8 +8,8 @@ import pytest
 import datasets
 import segrecord
 from segrecord.errors import UsageError
-from segrecord.pixels import png
-from segrecord.reading.order import permute
+from segrecord.images import png
+from segrecord.read.sampler import permute
 from segrecord.tensorflow import Augment, dataset, state_after
 
 tf = pytest.importorskip("tensorflow")
@@ -334,22 +334,22 @@ def test_a_repeated_dataset_gives_epoch_after_epoch(six):
         ({"target": "masks"}, "target must be mask, label or None, got 'masks'"),
         ({"target": "label", "one_hot": True}, "one_hot is for masks"),
         ({"target": "label"}, "target='label': .* has no labels to learn"),
-        ({"rank": 1, "ranks": 2}, "there is no option rank, ranks without exact=True"),
+        ({"rank": 1, "world_size": 2}, "there is no option rank, world_size without exact=True"),
         ({"exact": True}, "exact=True gives batches: pass batch_size"),
-        ({"exact": True, "batch_size": 2, "drop_remainder": True}, "the tail decides"),
+        ({"exact": True, "batch_size": 2, "drop_remainder": True}, "drop_last decides"),
         ({"exact": True, "batch_size": 7}, "6 records hold no batch of 7"),
         (
             {
                 "exact": True,
                 "batch_size": 1,
                 "repeat": True,
-                "tail": "exact",
+                "drop_last": False,
                 "rank": 7,
-                "ranks": 8,
+                "world_size": 8,
             },
             "6 records holds no batch of 1 .* so it cannot repeat",
         ),
-        ({"exact": True, "batch_size": 2, "rank": 2, "ranks": 2}, r"rank must be in \[0, 2\)"),
+        ({"exact": True, "batch_size": 2, "rank": 2, "world_size": 2}, r"rank must be in \[0, 2\)"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(six, options, rule):
@@ -403,8 +403,8 @@ def keys_of(data):
 
 
 def test_exact_gives_what_batches_gives(numbered):
-    native = segrecord.open(numbered, "train").batches(4, seed=5, image_size=(9, 7), tail="pad")
-    data = dataset(numbered, batch_size=4, tail="pad", **EXACT)
+    native = segrecord.open(numbered, "train").batches(4, seed=5, image_size=(9, 7), pad=True)
+    data = dataset(numbered, batch_size=4, pad=True, **EXACT)
     assert data.cardinality() == 6
     for ours, given in zip(data.as_numpy_iterator(), native, strict=True):
         assert np.array_equal(ours["image"], given.image)
@@ -424,20 +424,20 @@ def test_exact_has_the_types_of_the_native_path(numbered):
 
 
 def test_every_iteration_of_exact_begins_at_its_state(numbered, expected):
-    data = dataset(numbered, batch_size=4, tail="exact", **EXACT)
+    data = dataset(numbered, batch_size=4, drop_last=False, **EXACT)
     next(iter(data))  # as Keras looks at a batch to build a model
     assert keys_of(data) == keys_of(data) == expected[0]
 
 
 def test_exact_repeats_epoch_after_epoch(numbered, expected):
-    data = dataset(numbered, batch_size=4, tail="exact", repeat=True, **EXACT)
+    data = dataset(numbered, batch_size=4, drop_last=False, repeat=True, **EXACT)
     assert data.cardinality() == tf.data.INFINITE_CARDINALITY
     assert keys_of(data.take(18)) == [key for epoch in expected for key in epoch]
 
 
 @pytest.mark.parametrize("stop", [0, 1, 4, 5, 6, 8, 11])
 def test_exact_goes_on_where_a_training_stood_with_other_ranks(numbered, expected, stop):
-    order = {"batch_size": 4, "shuffle": True, "seed": 5, "tail": "exact"}
+    order = {"batch_size": 4, "shuffle": True, "seed": 5, "drop_last": False}
     data = dataset(numbered, exact=True, image_size=(9, 7), repeat=True, **order)
     first = keys_of(data.take(stop))
     state = state_after(stop, numbered, **order)
@@ -448,9 +448,9 @@ def test_exact_goes_on_where_a_training_stood_with_other_ranks(numbered, expecte
                 exact=True,
                 image_size=(9, 7),
                 batch_size=3,
-                ranks=2,
+                world_size=2,
                 rank=rank,
-                tail="exact",
+                drop_last=False,
                 state=state,
             )
         )
@@ -464,8 +464,8 @@ def test_exact_goes_on_where_a_training_stood_with_other_ranks(numbered, expecte
 
 def test_the_state_is_that_of_batches(numbered):
     ds = segrecord.open(numbered, "train")
-    for ranks, tail in ((1, "drop"), (2, "pad"), (3, "exact")):
-        order = {"batch_size": 2, "shuffle": True, "ranks": ranks, "rank": 1 % ranks, "tail": tail}
+    for ranks, last in ((1, {}), (2, {"pad": True}), (3, {"drop_last": False})):
+        order = {"batch_size": 2, "shuffle": True, "world_size": ranks, "rank": 1 % ranks, **last}
         native = ds.batches(seed=3, image_size=(4, 4), **order)
         states = [native.state]
         for _ in range(2):
@@ -482,7 +482,7 @@ def test_a_resumed_state_counts_on(numbered):
 
 def test_repeats_of_the_pad_tail_have_no_weight(numbered):
     for target in ("mask", "label"):
-        data = dataset(numbered, batch_size=4, tail="pad", target=target, **EXACT)
+        data = dataset(numbered, batch_size=4, pad=True, target=target, **EXACT)
         *_, (_, _, weight) = data.as_numpy_iterator()
         assert weight[:3].any()
         assert not weight[3].any()
@@ -490,7 +490,7 @@ def test_repeats_of_the_pad_tail_have_no_weight(numbered):
 
 def test_augmentation_of_exact_is_the_same_after_a_resume(numbered):
     augment = Augment(flip=(0.5, 0.5), scale=(0.7, 1.4), crop=(6, 8))
-    order = {"batch_size": 4, "tail": "exact", "augment": augment}
+    order = {"batch_size": 4, "drop_last": False, "augment": augment}
 
     def by_key(data):
         return {
@@ -509,7 +509,7 @@ def test_augmentation_of_exact_is_the_same_after_a_resume(numbered):
     whole = by_key(data)
     assert len(whole) == 2 * COUNT
     assert any(whole[key, 0] != whole[key, 1] for key, epoch in whole if epoch == 0)
-    state = state_after(3, numbered, batch_size=4, shuffle=True, seed=5, tail="exact")
+    state = state_after(3, numbered, batch_size=4, shuffle=True, seed=5, drop_last=False)
     rest = by_key(dataset(numbered, state=state, **order | {"batch_size": 2}, **EXACT))
     assert len(rest) == COUNT - 12
     assert rest == {key: whole[key] for key in rest}
@@ -526,7 +526,7 @@ def test_exact_trains_keras(numbered):
 
 def test_exact_takes_a_selection(numbered):
     ds = segrecord.open(numbered, "train").select(label="dog")
-    data = dataset(ds, batch_size=2, tail="exact", **EXACT)
+    data = dataset(ds, batch_size=2, drop_last=False, **EXACT)
     assert sorted(keys_of(data)) == sorted(ds.records["key"].to_pylist())
 
 

@@ -13,9 +13,9 @@ from rich.console import Console
 import segrecord
 from make import blob, encoded, files, listing, picture, put
 from make import source as pairs
+from segrecord.console import messages
+from segrecord.format import manifest
 from segrecord.options import IGNORE
-from segrecord.records import manifest
-from segrecord.reporting import told
 
 tf = pytest.importorskip("tensorflow")
 with warnings.catch_warnings():
@@ -351,7 +351,7 @@ def test_where_tfds_cannot_read_there_are_no_files_and_the_read_me_and_the_summa
 def summary(out):
     """What the command line prints of a build."""
     console = Console(file=io.StringIO(), width=200)
-    told.print_manifest(console, manifest.load(out), str(out), 1.0)
+    messages.print_manifest(console, manifest.load(out), str(out), 1.0)
     return console.file.getvalue()
 
 

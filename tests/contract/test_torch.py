@@ -198,7 +198,7 @@ def test_workers_draw_other_random_numbers_in_each_epoch_and_on_each_rank_and_th
     samples = segrecord.torch.dataset(folder, image_size=SIZE, transform=_drawn)
 
     def drawn(rank):
-        loader = segrecord.torch.loader(samples, 2, num_workers=1, ranks=2, rank=rank)
+        loader = segrecord.torch.loader(samples, 2, num_workers=1, world_size=2, rank=rank)
         return [tuple(batch["drawn"].flatten().tolist()) for _ in range(2) for batch in loader]
 
     first = drawn(0)
@@ -218,8 +218,8 @@ def test_iterating_takes_nothing_from_torchs_own_random_numbers(samples):
 
 def test_spawned_workers_open_the_dataset_themselves(samples):
     options = {"num_workers": 1, "multiprocessing_context": "spawn"}
-    found = keys(segrecord.torch.loader(samples, 4, tail="exact", **options))
-    assert found == keys(segrecord.torch.loader(samples, 4, tail="exact"))
+    found = keys(segrecord.torch.loader(samples, 4, drop_last=False, **options))
+    assert found == keys(segrecord.torch.loader(samples, 4, drop_last=False))
 
 
 def _process(element):
@@ -254,8 +254,8 @@ def test_damage_is_named_by_a_worker_too(tmp_path):
     folder = damage(datasets.make(tmp_path / "d", {"train": (6, 5)}), [2])
     samples = segrecord.torch.dataset(folder, image_size=SIZE)
     with pytest.raises(RecordError, match=rf"{SHARD} record 2 at byte \d+"):
-        list(segrecord.torch.loader(samples, 2, tail="exact"))
-    loader = segrecord.torch.loader(samples, 2, tail="exact", num_workers=1)
+        list(segrecord.torch.loader(samples, 2, drop_last=False))
+    loader = segrecord.torch.loader(samples, 2, drop_last=False, num_workers=1)
     with pytest.raises(RuntimeError, match=rf"RecordError: {SHARD} record 2 at byte \d+"):
         list(loader)
 
@@ -277,7 +277,7 @@ def test_after_an_error_the_state_is_that_of_the_last_batch_delivered(tmp_path, 
 def test_a_batch_of_damaged_records_alone_is_left_out_and_counted(tmp_path, workers):
     folder = damage(datasets.make(tmp_path / "d", {"train": (6, 5)}), [2, 3, 7])
     samples = segrecord.torch.dataset(folder, image_size=SIZE, on_error="skip")
-    loader = segrecord.torch.loader(samples, 2, shuffle=False, tail="exact", num_workers=workers)
+    loader = segrecord.torch.loader(samples, 2, shuffle=False, drop_last=False, num_workers=workers)
     found = [(loader.state.samples_consumed, len(batch["key"])) for batch in loader]
     assert found == [(2, 2), (6, 2), (8, 1), (10, 2), (0, 1)]
 
@@ -286,20 +286,20 @@ def test_a_batch_of_damaged_records_alone_is_left_out_and_counted(tmp_path, work
 
 
 def test_ranks_are_those_of_torch_distributed_where_it_is_initialised(samples, monkeypatch):
-    assert segrecord.torch.sampler(samples, 2).order.ranks == 1
+    assert segrecord.torch.sampler(samples, 2).order.world_size == 1
     distributed = torch.distributed
     for name, value in (("is_initialized", True), ("get_world_size", 4), ("get_rank", 2)):
         monkeypatch.setattr(distributed, name, lambda value=value: value)
     order = segrecord.torch.sampler(samples, 2).order
-    assert (order.ranks, order.rank) == (4, 2)
-    order = segrecord.torch.sampler(samples, 2, ranks=3, rank=1).order
-    assert (order.ranks, order.rank) == (3, 1)
+    assert (order.world_size, order.rank) == (4, 2)
+    order = segrecord.torch.sampler(samples, 2, world_size=3, rank=1).order
+    assert (order.world_size, order.rank) == (3, 1)
 
 
 def test_a_state_is_plain_and_brings_its_seed_into_a_loader_of_another(samples):
     first = segrecord.torch.loader(samples, 2, seed=8)
     got = next(iter(first))["key"]
-    other = segrecord.torch.loader(samples, 3, seed=1, tail="exact")
+    other = segrecord.torch.loader(samples, 3, seed=1, drop_last=False)
     other.load_state_dict(json.loads(json.dumps(first.state_dict())))
     whole = keys(segrecord.torch.loader(samples, 1, seed=8))
     assert len(other) == 3
@@ -324,7 +324,7 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(samples, chang
 
 
 def test_len_is_what_is_left_of_the_epoch(samples):
-    loader = segrecord.torch.loader(samples, 4, tail="pad")
+    loader = segrecord.torch.loader(samples, 4, pad=True)
     assert len(loader) == 3
     next(iter(loader))
     assert len(loader) == len(list(loader)) == 2
@@ -343,7 +343,7 @@ def test_an_epoch_of_which_no_batch_is_left_is_followed_by_the_next(samples):
 # What is refused.
 
 
-@pytest.mark.parametrize("option", ["sampler", "batch_sampler", "drop_last", "generator"])
+@pytest.mark.parametrize("option", ["sampler", "batch_sampler", "generator"])
 def test_options_that_the_order_decides_are_refused(samples, option):
     with pytest.raises(UsageError, match=f"the seeded order decides about {option}"):
         segrecord.torch.loader(samples, 2, **{option: None})
@@ -352,10 +352,10 @@ def test_options_that_the_order_decides_are_refused(samples, option):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ranks": 2}, "give both ranks and rank, or none; got 2 and None"),
-        ({"rank": 0}, "give both ranks and rank, or none; got None and 0"),
-        ({"ranks": 2, "rank": 2}, r"rank must be in \[0, 2\), got 2"),
-        ({"tail": "keep"}, "tail must be drop, pad or exact, got 'keep'"),
+        ({"world_size": 2}, "give both world_size and rank, or none; got 2 and None"),
+        ({"rank": 0}, "give both world_size and rank, or none; got None and 0"),
+        ({"world_size": 2, "rank": 2}, r"rank must be in \[0, 2\), got 2"),
+        ({"drop_last": "keep"}, "drop_last must be True or False, got 'keep'"),
         ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from segrecord.errors import PixelError
-from segrecord.pixels import image, mask
+from segrecord.images import image, mask
 
 IDS = (np.arange(48, dtype=np.uint8) // 12).reshape(6, 8)  # 0, 1, 2, 3
 
@@ -103,7 +103,7 @@ def test_pillow_reads_masks_with_a_flipped_bit_wrong_and_we_refuse_them():
 
 _HASH = """
 import hashlib
-from segrecord.records.example import encode
+from segrecord.format.example import encode
 features = {f"key/{n}": n for n in range(40)}
 print(hashlib.sha256(encode(features)).hexdigest())
 """

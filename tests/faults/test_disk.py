@@ -140,12 +140,12 @@ def test_any_error_of_the_disk_is_said_in_one_line_with_a_way_out(
 def test_a_full_disk_while_the_scan_is_kept_is_said_in_one_line(
     root, tmp_path, monkeypatch, inline
 ):
-    from segrecord.quality import kept
+    from segrecord.scanning import checkpoint
 
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(kept.KeptScan, "add", full)
+    monkeypatch.setattr(checkpoint.KeptScan, "add", full)
     with pytest.raises(OutputError, match="No space left on device; fix that and run the same"):
         segrecord.build(str(root), tmp_path / "out")
 

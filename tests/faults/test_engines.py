@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from segrecord.engines import EngineFailure, LocalEngine
 from segrecord.errors import EngineError
+from segrecord.executors import EngineFailure, LocalEngine
 
 sys.path.append(str(Path(__file__).parents[1] / "contract"))  # workers get the parent's sys.path
 import engine_functions as work
@@ -206,7 +206,7 @@ def test_noise_on_stderr_does_not_fill_the_disk():
 STALL = """
 import sys
 sys.path.insert(0, {folder!r})
-from segrecord.engines import LocalEngine
+from segrecord.executors import LocalEngine
 import engine_functions
 with LocalEngine(2) as engine:
     print(*[worker.process.pid for worker in engine._workers], flush=True)

@@ -15,13 +15,13 @@ import datasets
 import make
 import segrecord
 import segrecord.grain
+from segrecord import storage
 from segrecord.errors import OutputError, RecordError, UsageError
-from segrecord.reading import lookup
-from segrecord.reading.foreign import write_offsets
-from segrecord.records import manifest as manifests
-from segrecord.records import regular
-from segrecord.reporting import report
-from segrecord.reporting.view import app
+from segrecord.format import manifest as manifests
+from segrecord.read import lookup
+from segrecord.read.shards import write_offsets
+from segrecord.report import page as report
+from segrecord.viewer import app
 
 NAMES = (
     *("../outside", "/etc/passwd", "a/b.tfrecord", "..\\outside", "C:outside", "c:\\x", "..", "."),
@@ -148,7 +148,7 @@ READERS = {
     "batches": lambda folder: list(segrecord.open(folder).batches(2, image_size=(8, 8))),
     "show": lambda folder: lookup.read_record(folder, "0"),
     "index": write_offsets,
-    "grain": lambda folder: segrecord.grain.source(folder, "train")[0],
+    "grain": lambda folder: segrecord.grain.dataset(folder, "train")[0],
     "torch": of_torch,
     "tensorflow": native,
     "exact": exact,
@@ -334,6 +334,6 @@ def test_where_the_system_has_no_flag_against_links_the_file_is_looked_at_before
 ):
     shard = next(folder.glob("train-*"))
     link(shard)
-    monkeypatch.setattr(regular, "_NO_LINKS", 0)
-    with pytest.raises(regular.IrregularFileError, match="symbolic link"):
-        regular.read_bytes(shard)
+    monkeypatch.setattr(storage, "_NO_LINKS", 0)
+    with pytest.raises(storage.IrregularFileError, match="symbolic link"):
+        storage.read_bytes(shard)

@@ -12,8 +12,8 @@ import pytest
 import datasets
 import segrecord
 from segrecord.errors import RecordError
-from segrecord.reading import frames
-from segrecord.records import example, tfrecord
+from segrecord.format import example, tfrecord
+from segrecord.read import records
 
 SHARDS = {"train": (4, 3), "val": (2,)}
 COUNT = 9
@@ -150,7 +150,7 @@ def test_a_shard_that_has_become_a_folder_loses_its_records(folder):
 
 
 def test_a_shard_cut_while_it_is_read_loses_the_rest(folder, monkeypatch):
-    monkeypatch.setattr("segrecord.reading.dataset.WINDOW", 1)
+    monkeypatch.setattr("segrecord.read.dataset.WINDOW", 1)
     ds = segrecord.open(folder, on_error="skip")
     found = iter(ds)
     got = [next(found).key, next(found).key]
@@ -163,7 +163,7 @@ def test_a_shard_cut_while_it_is_read_loses_the_rest(folder, monkeypatch):
 
 
 def test_a_shard_that_vanishes_while_another_is_read_loses_its_records(folder, monkeypatch):
-    monkeypatch.setattr("segrecord.reading.dataset.WINDOW", 1)
+    monkeypatch.setattr("segrecord.read.dataset.WINDOW", 1)
     ds = segrecord.open(folder, on_error="skip")
     found = iter(ds)
     got = [next(found).key]
@@ -291,7 +291,7 @@ def test_an_empty_mask_where_the_index_has_one_is_told(tmp_path):
 
 
 def sizes(ds, **options):
-    options = {"shuffle": False, "tail": "exact", "threads": 2, "image_size": (8, 8)} | options
+    options = {"shuffle": False, "drop_last": False, "threads": 2, "image_size": (8, 8)} | options
     return [batch.key.tolist() for batch in ds.batches(3, **options)]
 
 
@@ -406,7 +406,7 @@ def descriptors():
 
 @pytest.mark.skipif(not FDS.is_dir(), reason="needs /proc")
 def test_descriptors_are_few_and_closed_with_the_dataset(tmp_path, monkeypatch):
-    monkeypatch.setattr(frames, "_OPEN", 3)
+    monkeypatch.setattr(records, "_OPEN", 3)
     folder = datasets.make(tmp_path / "set", {"train": (1,) * 9})
     before = descriptors()
     ds = segrecord.open(folder)

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests import datasets
 
-from segrecord.engines import InlineEngine
 from segrecord.errors import RecordError
-from segrecord.pixels import png
-from segrecord.reading.shards import check_shard
-from segrecord.reading.verify import check_dataset, open_index, tasks_of
-from segrecord.records import example, tfrecord
-from segrecord.records import manifest as manifests
+from segrecord.executors import InlineEngine
+from segrecord.format import example, tfrecord
+from segrecord.format import manifest as manifests
+from segrecord.images import png
+from segrecord.read.index import open_index
+from segrecord.verification.checker import check_dataset, tasks_of
+from segrecord.verification.shard_check import check_shard
 
 FIRST, SECOND = (f"train-{number:05d}-of-00002.tfrecord" for number in (0, 1))
 COPY = "is a second copy of key 'set/000', which the index lists once"

@@ -14,8 +14,8 @@ from PIL import Image
 
 import segrecord
 from make import blob, files, picture, put, source
-from segrecord.pixels import png
-from segrecord.records import example, manifest, schemas, tfrecord
+from segrecord.format import example, manifest, schemas, tfrecord
+from segrecord.images import png
 
 ZLIB = "1.2.13"
 """The version of zlib that made the hashes below."""
@@ -146,9 +146,9 @@ def test_the_bytes_are_equal_for_any_number_of_workers(tmp_path):
 
 def test_the_bytes_are_equal_whatever_the_order_of_the_source(tmp_path, inline):
     from segrecord.options import SourceOptions
-    from segrecord.sources.source import understand
+    from segrecord.sources.loading import load_source
 
-    samples = understand(str(draw(tmp_path / "src")), SourceOptions()).samples
+    samples = load_source(str(draw(tmp_path / "src")), SourceOptions()).samples
     for name, rows in (("one", range(9)), ("other", range(8, -1, -1))):
         table = samples.take(list(rows))
         segrecord.build(lambda table=table: table, tmp_path / name, shards=2)

@@ -7,9 +7,9 @@ import io
 
 import pytest
 
-from segrecord.records.example import decode, encode
-from segrecord.records.schemas import SCHEMAS, Layout, Stored, features, stored_of
-from segrecord.records.tfrecord import frame, masked_crc, read_records
+from segrecord.format.example import decode, encode
+from segrecord.format.schemas import SCHEMAS, Layout, Stored, features, stored_of
+from segrecord.format.tfrecord import frame, masked_crc, read_records
 
 FRAME = bytes.fromhex(
     "0900000000000000"  # length

@@ -11,9 +11,9 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from segrecord.errors import PixelError
-from segrecord.pixels import png
-from segrecord.reading.decode import codec
-from segrecord.records.schemas import Layout
+from segrecord.format.schemas import Layout
+from segrecord.images import png
+from segrecord.read.decode import codec
 
 COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 CODEC = codec(Layout("deeplab", masks=True, classes=True, keep_columns=()), 2)

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segrecord.pixels.perceptual import turns
-from segrecord.quality import near
+from segrecord.duplicates import near
+from segrecord.images.perceptual import turns
 
 BITS = st.lists(st.integers(0, 63), max_size=6)
 COPIES = st.tuples(st.integers(0, 3), st.integers(0, 7), BITS)

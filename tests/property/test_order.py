@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segrecord.reading.order import MAX_SEED, Order, permute, permute_many
+from segrecord.read.sampler import MAX_SEED, ShardedSampler, permute, permute_many
 
 COUNTS = st.integers(1, 700)
 SEEDS = st.integers(0, MAX_SEED)
@@ -24,11 +24,11 @@ def test_one_place_and_many_give_the_same_rows(count, seed, epoch, data):
     assert permute_many(np.array(places), count, seed, epoch).tolist() == expected
 
 
-def deal(count, seed, epoch, consumed, batch_size, ranks, tail, steps=None):
+def deal(count, seed, epoch, consumed, batch_size, ranks, last, steps=None):
     """The global sequence put together again from what each rank got, and what is consumed."""
-    orders = [Order(count, batch_size, seed, ranks, rank, tail) for rank in range(ranks)]
+    orders = [ShardedSampler(count, batch_size, seed, ranks, rank, **last) for rank in range(ranks)]
     left = [list(order.batches(epoch, consumed)) for order in orders]
-    if tail != "exact":
+    if last != SHORTER:
         assert len({len(batches) for batches in left}) == 1
     found = []
     for number in range(max(map(len, left)))[:steps]:
@@ -41,6 +41,7 @@ def deal(count, seed, epoch, consumed, batch_size, ranks, tail, steps=None):
     return found, consumed
 
 
+DROP, PAD, SHORTER = {}, {"pad": True}, {"drop_last": False}
 SPREADS = st.tuples(st.integers(1, 9), st.integers(1, 5))
 
 
@@ -50,11 +51,11 @@ def test_a_resume_under_other_ranks_goes_on_with_what_was_not_delivered(
 ):
     whole = permute_many(np.arange(count), count, seed, epoch).tolist()
     stop = data.draw(st.integers(0, count // (before[0] * before[1])))
-    first, consumed = deal(count, seed, epoch, 0, *before, "drop", stop)
+    first, consumed = deal(count, seed, epoch, 0, *before, DROP, stop)
     assert first == whole[:consumed]
-    for tail in ("pad", "exact"):
-        rest, end = deal(count, seed, epoch, consumed, *after, tail)
+    for last in (PAD, SHORTER):
+        rest, end = deal(count, seed, epoch, consumed, *after, last)
         assert (rest, end) == (whole[consumed:], count)
-    rest, end = deal(count, seed, epoch, consumed, *after, "drop")
+    rest, end = deal(count, seed, epoch, consumed, *after, DROP)
     assert rest == whole[consumed:end]
     assert count - end < after[0] * after[1]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segrecord.options import SourceOptions
-from segrecord.sources.pairing import ImageNames, image_bases, mask_bases
-from segrecord.sources.source import understand
+from segrecord.sources.loading import load_source
+from segrecord.sources.names import ImageNames, image_bases, mask_bases
 
 SUFFIXES = ["_mask", "-mask", "_segmentation", "_lesion", "_gt", " seg", ".label", "_Annotation"]
 SUFFIXES += ["_mask_1", "_MASK_12", "_mask (2)"]
@@ -75,7 +75,7 @@ def test_every_file_is_a_sample_a_mask_of_one_or_a_finding(layout, stems, data):
             file = Path(folder, path)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
-        found = understand(folder, SourceOptions())
+        found = load_source(folder, SourceOptions())
         rows = found.samples.to_pylist()
         assert {row["image"] for row in rows} == {f"{folder}/{image.format(s)}" for s in stems}
         for row in rows:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segrecord.options import PlanOptions
-from segrecord.planning import plan
-from segrecord.planning.order import order
-from segrecord.sources.understood import Sample, samples_table
+from segrecord.sources.loaded import Sample, samples_table
+from segrecord.splits import plan
+from segrecord.splits.groups import seeded_order as order
 
 KEYS = st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=40, unique=True)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from segrecord.errors import PixelError
-from segrecord.pixels import image, png
+from segrecord.images import image, png
 
 
 @st.composite

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segrecord.errors import RecordError
-from segrecord.records.example import decode, encode
-from segrecord.records.schemas import SCHEMAS, Layout, Stored, features, stored_of
-from segrecord.records.tfrecord import compressed, frame, open_shard, read_records
+from segrecord.format.example import decode, encode
+from segrecord.format.schemas import SCHEMAS, Layout, Stored, features, stored_of
+from segrecord.format.tfrecord import compressed, frame, open_shard, read_records
 
 few = settings(max_examples=50, deadline=None)
 payloads = st.lists(st.binary(max_size=40), min_size=3, max_size=3)

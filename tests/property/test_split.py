@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from segrecord.planning.split import assign
+from segrecord.splits.stratify import assign
 
 SHARES = st.sampled_from(
     [

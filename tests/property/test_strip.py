@@ -9,10 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-import burdened
+import planted_metadata
 from segrecord.errors import PixelError
-from segrecord.pixels import jpeg, metadata
-from segrecord.pixels.strip import stripped
+from segrecord.images import jpeg, metadata
+from segrecord.images.metadata import stripped
 
 COLOURS = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 TOKEN = b"PLANTED"
@@ -37,26 +37,28 @@ KINDS = st.from_regex(rb"[a-z][A-Za-z]{3}", fullmatch=True)
 
 
 @st.composite
-def burdened_jpegs(draw):
+def planted_metadata_jpegs(draw):
     """A JPEG, and the same with segments anywhere between its own, behind its scans too."""
-    plain = burdened.PLAIN_JPEGS[draw(st.sampled_from(sorted(burdened.PLAIN_JPEGS)))]
+    plain = planted_metadata.PLAIN_JPEGS[
+        draw(st.sampled_from(sorted(planted_metadata.PLAIN_JPEGS)))
+    ]
     places = [start - (2 if code == 0xD9 else 4) for code, start, _ in jpeg.segments(plain)]
     data = plain
     for at in sorted(draw(st.lists(st.sampled_from(places), max_size=6)), reverse=True):
-        data = data[:at] + burdened.segment(draw(SPOKEN), draw(bodies())) + data[at:]
+        data = data[:at] + planted_metadata.segment(draw(SPOKEN), draw(bodies())) + data[at:]
     return plain, data + draw(st.sampled_from([b"", TOKEN]))
 
 
 @st.composite
-def burdened_pngs(draw):
+def planted_metadata_pngs(draw):
     """A PNG, and the same with unknown ancillary chunks before and behind its pixels."""
-    plain = burdened.PLAIN_PNGS[draw(st.sampled_from(sorted(burdened.PLAIN_PNGS)))]
+    plain = planted_metadata.PLAIN_PNGS[draw(st.sampled_from(sorted(planted_metadata.PLAIN_PNGS)))]
     data = plain
     for kind, body in draw(st.lists(st.tuples(KINDS, bodies()), max_size=6)):
         before = draw(st.sampled_from([b"IDAT", b"IEND"]))
         known = kind in {b"tRNS", b"acTL", b"fcTL", b"fdAT", b"cHRM", b"pHYs"}  # these may stay
-        more = burdened.chunk(b"teXt" if known else kind, body)
-        data = burdened.with_chunks(data, more, before=before)
+        more = planted_metadata.chunk(b"teXt" if known else kind, body)
+        data = planted_metadata.with_chunks(data, more, before=before)
     return plain, data + draw(st.sampled_from([b"", TOKEN]))
 
 
@@ -65,7 +67,7 @@ def decoded(data):
     return simplejpeg.decode_jpeg(data[: jpeg.markers(data).end], colour, strict=True)
 
 
-@given(burdened_jpegs())
+@given(planted_metadata_jpegs())
 def test_jpeg_loses_all_that_was_planted_and_no_pixel(case):
     plain, data = case
     found = stripped(data, "jpeg", profile=False)
@@ -75,7 +77,7 @@ def test_jpeg_loses_all_that_was_planted_and_no_pixel(case):
     assert metadata.held(found, "jpeg") == ()
 
 
-@given(burdened_pngs())
+@given(planted_metadata_pngs())
 def test_png_loses_all_that_was_planted_and_no_pixel(case):
     plain, data = case
     found = stripped(data, "png", profile=False)
@@ -84,7 +86,7 @@ def test_png_loses_all_that_was_planted_and_no_pixel(case):
     assert metadata.held(found, "png") == ()
 
 
-@given(st.data(), st.one_of(burdened_jpegs(), burdened_pngs()))
+@given(st.data(), st.one_of(planted_metadata_jpegs(), planted_metadata_pngs()))
 def test_damaged_file_is_refused_or_loses_what_follows_its_end(data, case):
     _, whole = case
     form = "png" if whole.startswith(b"\x89") else "jpeg"
@@ -106,6 +108,6 @@ def test_held_takes_any_bytes(data, form):
 def test_pictures_of_this_module_are_coloured(keep_rgb):
     """Else no test here could tell one colour conversion from another."""
     name = "Adobe RGB" if keep_rgb else "RGB"
-    with Image.open(io.BytesIO(burdened.PLAIN_JPEGS[name])) as opened:
+    with Image.open(io.BytesIO(planted_metadata.PLAIN_JPEGS[name])) as opened:
         bands = np.asarray(opened).astype(int)
     assert np.ptp(bands, axis=2).max() > 30

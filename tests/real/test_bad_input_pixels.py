@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from segrecord.errors import PixelError
-from segrecord.pixels import image
+from segrecord.images import files, image
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 NOT_SOUND = {"bad-input", "dicom"}
@@ -91,7 +91,7 @@ def test_every_sound_file_passes_and_its_stored_bytes_show_the_same_pixels():
         data = path.read_bytes()
         facts, pixels = image.examine(data)
         assert facts.handling != "encode" or facts.reason, path
-        assert image.extension_agrees(str(path), facts.format) or path.suffix, path
+        assert files.extension_agrees(str(path), facts.format) or path.suffix, path
         stored, form, height, width = image.store(data, facts, keep="all")
         expected = trusted(data) if pixels is None else pixels
         assert expected.shape[:2] == (height, width), path

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from segrecord import cli, pipeline
-from segrecord.pixels import image, png
-from segrecord.reading.lookup import read_record
+from segrecord.images import image, png
+from segrecord.read.lookup import read_record
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 

@@ -1,4 +1,4 @@
-"""The real sets of ../shared/data: each is understood, or refused in words."""
+"""The real sets of ../shared/data: each is loaded, or refused in words."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from segrecord.errors import SourceError
 from segrecord.options import SourceOptions
 from segrecord.sources.listing import write_listing
-from segrecord.sources.source import understand
+from segrecord.sources.loading import load_source
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -19,7 +19,7 @@ pytestmark = [
 
 
 def read(name, **options):
-    return understand(DATA / name, SourceOptions(**options))
+    return load_source(DATA / name, SourceOptions(**options))
 
 
 def counts(found):
@@ -114,7 +114,9 @@ def test_dicom_is_refused_in_words():
 
 def test_bad_files_are_understood_as_samples_for_the_scan_to_judge():
     found = read("bad-input")
-    assert counts(found)[0] + found.passed_over["._*"] == len(list((DATA / "bad-input").iterdir()))
+    assert counts(found)[0] + found.skipped_files["._*"] == len(
+        list((DATA / "bad-input").iterdir())
+    )
     assert found.findings == ()
 
 
@@ -122,5 +124,5 @@ def test_bad_files_are_understood_as_samples_for_the_scan_to_judge():
 def test_what_was_understood_survives_as_a_csv(tmp_path, name):
     found = read(name, mask_choice="union")
     write_listing(found.samples, tmp_path / "pairs.csv")
-    again = understand(tmp_path / "pairs.csv", SourceOptions(mask_choice="union"))
+    again = load_source(tmp_path / "pairs.csv", SourceOptions(mask_choice="union"))
     assert again.samples.equals(found.samples)

@@ -1,7 +1,7 @@
 """Classes, groups and splits: imbalance, what a split lacks, and what it has too little of."""
 
-from scanned import scanned, told
-from segrecord.quality.balance import class_ratio, empty_splits, no_group, spread_classes
+from scanned import given, scanned, told
+from segrecord.checks.class_checks import class_ratio, empty_splits, no_group, spread_classes
 
 
 def samples(*rows):
@@ -13,7 +13,7 @@ def samples(*rows):
 
 
 def test_a_set_without_any_group_is_told_once_with_the_way_out():
-    (found,) = no_group(samples(("a", None), ("b", None)))
+    (found,) = no_group(given(samples(("a", None), ("b", None))))
     assert told([found]) == [("warning", "no-group", "")]
     assert "patient leakage cannot be excluded" in found.message
     assert "--group-column NAME" in found.fix
@@ -21,35 +21,37 @@ def test_a_set_without_any_group_is_told_once_with_the_way_out():
 
 
 def test_one_group_is_enough_to_say_that_groups_are_known():
-    assert list(no_group(samples(("a", None), ("b", "p")))) == []
-    assert list(no_group(samples())) == []
+    assert list(no_group(given(samples(("a", None), ("b", "p"))))) == []
+    assert list(no_group(given(samples()))) == []
 
 
 def test_more_than_ten_to_one_is_told_with_both_classes_and_their_counts():
-    (found,) = class_ratio(samples(*[("a", None)] * 21, *[("b", None)] * 5, *[("c", None)] * 2))
+    (found,) = class_ratio(
+        given(samples(*[("a", None)] * 21, *[("b", None)] * 5, *[("c", None)] * 2))
+    )
     assert told([found]) == [("warning", "class-ratio", "")]
     assert found.message == "class 'a' has 21 samples, class 'c' 2: 10.5 to 1"
 
 
 def test_ten_to_one_one_class_and_no_class_are_not_told():
-    assert list(class_ratio(samples(*[("a", None)] * 20, *[("c", None)] * 2))) == []
-    assert list(class_ratio(samples(*[("a", None)] * 20, *[(None, None)] * 2))) == []
-    assert list(class_ratio(samples((None, None)))) == []
+    assert list(class_ratio(given(samples(*[("a", None)] * 20, *[("c", None)] * 2)))) == []
+    assert list(class_ratio(given(samples(*[("a", None)] * 20, *[(None, None)] * 2)))) == []
+    assert list(class_ratio(given(samples((None, None))))) == []
 
 
 def test_a_split_that_was_asked_for_and_is_empty_is_an_error():
     three = samples(("a", "p"), ("a", "q"), ("a", "r"))
     splits = ["train", "val", "val"]
-    found = list(empty_splits(three, splits, ["train", "val", "test"]))
+    found = list(empty_splits(given(three, splits=splits, names=["train", "val", "test"])))
     assert told(found) == [("error", "empty-split", "")]
     assert found[0].message == "split 'test' has no sample"
-    assert list(empty_splits(three, splits, ["train", "val"])) == []
+    assert list(empty_splits(given(three, splits=splits, names=["train", "val"]))) == []
 
 
 def spread(*rows):
     """The findings on (split, label, group) rows."""
     table = samples(*((label, group) for _, label, group in rows))
-    return list(spread_classes(table, [split for split, _, _ in rows]))
+    return list(spread_classes(given(table, splits=[split for split, _, _ in rows])))
 
 
 def many(split, label, groups, *, each=1, start=0):

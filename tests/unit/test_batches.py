@@ -10,9 +10,9 @@ from PIL import Image
 import datasets
 import segrecord
 from segrecord.errors import RecordError, UsageError
-from segrecord.reading.order import Order, State
-from segrecord.reading.reader import DamagedRecordWarning
-from segrecord.records import example
+from segrecord.format import example
+from segrecord.read.records import DamagedRecordWarning
+from segrecord.read.sampler import ShardedSampler, State
 
 SHARD = "train-00000-of-00002.tfrecord"
 COUNT, SIZE = 11, (8, 7)
@@ -73,12 +73,12 @@ def no_threads():
 def test_batches_hold_the_rows_of_the_order_in_its_order(ds, threads):
     batches = ds.batches(4, seed=3, threads=threads, image_size=SIZE)
     for epoch in range(3):
-        steps = Order(COUNT, 4, 3).batches(epoch)
+        steps = ShardedSampler(COUNT, 4, 3).batches(epoch)
         assert read(batches) == [step.rows.tolist() for step in steps]
 
 
 def test_without_shuffle_the_order_is_the_stored_one(ds):
-    batches = ds.batches(4, shuffle=False, tail="exact", image_size=SIZE)
+    batches = ds.batches(4, shuffle=False, drop_last=False, image_size=SIZE)
     assert read(batches) == read(batches) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
 
 
@@ -132,7 +132,7 @@ def test_images_of_unequal_size_are_refused_and_both_named(ds):
 
 
 def test_pad_flags_its_repeats(ds):
-    last = list(ds.batches(4, shuffle=False, tail="pad", image_size=SIZE))[-1]
+    last = list(ds.batches(4, shuffle=False, pad=True, image_size=SIZE))[-1]
     assert numbers(last) == [8, 9, 10, 0]
     assert last.valid.tolist() == [True, True, True, False]
 
@@ -140,7 +140,7 @@ def test_pad_flags_its_repeats(ds):
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 def test_ranks_share_an_epoch_without_overlap(ds, ranks):
     dealt = [
-        read(ds.batches(2, ranks=ranks, rank=rank, tail="exact", image_size=SIZE))
+        read(ds.batches(2, world_size=ranks, rank=rank, drop_last=False, image_size=SIZE))
         for rank in range(ranks)
     ]
     flat = [number for batches in dealt for batch in batches for number in batch]
@@ -148,7 +148,7 @@ def test_ranks_share_an_epoch_without_overlap(ds, ranks):
 
 
 def test_len_counts_what_is_left_of_the_epoch(ds):
-    batches = ds.batches(4, tail="exact", image_size=SIZE)
+    batches = ds.batches(4, drop_last=False, image_size=SIZE)
     assert len(batches) == 3
     next(iter(batches))
     assert len(batches) == 2
@@ -171,7 +171,7 @@ def test_a_state_goes_on_where_it_was_taken(ds, stop):
     state = State.from_json(batches.state.to_json())
     resumed = ds.batches(2, image_size=SIZE, state=state)
     assert first + read(resumed) == whole
-    assert read(resumed) == [step.rows.tolist() for step in Order(COUNT, 2, 9).batches(1)]
+    assert read(resumed) == [step.rows.tolist() for step in ShardedSampler(COUNT, 2, 9).batches(1)]
 
 
 def test_an_iteration_that_was_left_is_continued_by_the_next(ds):
@@ -202,7 +202,7 @@ def test_a_state_past_the_end_is_refused(ds):
         ({"image_size": (0, 4)}, r"image_size must be .*\(0, 4\)"),
         ({"image_size": (4,)}, r"image_size must be .*\(4,\)"),
         ({"rank": 1}, r"rank must be in \[0, 1\), got 1"),
-        ({"tail": "wrap"}, "tail must be drop, pad or exact, got 'wrap'"),
+        ({"pad": "wrap"}, "pad must be True or False, got 'wrap'"),
     ],
 )
 def test_a_value_out_of_range_is_refused(ds, options, rule):
@@ -217,7 +217,7 @@ def test_compressed_shards_are_refused(tmp_path):
 
 
 def test_an_empty_selection_has_no_batches(ds):
-    assert list(ds.select([]).batches(2, tail="pad")) == []
+    assert list(ds.select([]).batches(2, pad=True)) == []
 
 
 def test_no_thread_is_left_behind(ds, no_threads):
@@ -234,7 +234,7 @@ def test_damage_names_shard_record_and_offset_and_ends_the_threads(own, threads,
     flip(own / SHARD, 40)
     ds = segrecord.open(own, "train")
     with pytest.raises(RecordError) as found:
-        list(ds.batches(4, tail="exact", threads=threads, image_size=SIZE))
+        list(ds.batches(4, drop_last=False, threads=threads, image_size=SIZE))
     assert (found.value.shard, found.value.record, found.value.offset) == (SHARD, 0, 0)
 
 
@@ -242,7 +242,7 @@ def test_an_image_that_cannot_be_decoded_names_its_record_too(own):
     spoil_image(own / SHARD, 2)
     ds = segrecord.open(own, "train")
     with pytest.raises(RecordError, match="png-crc") as found:
-        list(ds.batches(4, tail="exact", image_size=SIZE))
+        list(ds.batches(4, drop_last=False, image_size=SIZE))
     assert (found.value.shard, found.value.record) == (SHARD, 2)
 
 
@@ -251,7 +251,7 @@ def test_skip_loses_the_damaged_records_alone_and_tells_of_each_once(own):
     flip(own / SHARD, 40)
     ds = segrecord.open(own, "train", on_error="skip")
     with pytest.warns(DamagedRecordWarning) as told:
-        batches = list(ds.batches(4, shuffle=False, tail="exact", image_size=SIZE))
+        batches = list(ds.batches(4, shuffle=False, drop_last=False, image_size=SIZE))
     assert [numbers(batch) for batch in batches] == [[1, 3], [4, 5, 6, 7], [8, 9, 10]]
     assert [(error.shard, error.record) for error in ds.skipped] == [(SHARD, 0), (SHARD, 2)]
     assert len(told) == 2

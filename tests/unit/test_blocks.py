@@ -11,8 +11,8 @@ from rich.console import Console
 from tests import datasets
 from tests.terminal import Terminal, output_on_terminal, set_environment
 
-from segrecord.reporting import blocks
-from segrecord.reporting.overlay import PALETTE, Entry, Sides, sides
+from segrecord.console import results
+from segrecord.images.overlay import PALETTE, Entry, Sides, sides
 
 CELL = re.compile(r"\x1b\[38;2;(\d+);(\d+);(\d+);48;2;(\d+);(\d+);(\d+)m▀\x1b\[0m")
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
@@ -26,7 +26,7 @@ def environment(monkeypatch):
 def drawn(seen, width=80):
     """Lines as text, and the pixels of the lines that hold some."""
     file = Terminal()
-    blocks.draw(Console(file=file, width=width, force_terminal=True, soft_wrap=True), seen)
+    results.draw(Console(file=file, width=width, force_terminal=True, soft_wrap=True), seen)
     rows = []
     for line in file.getvalue().splitlines():
         cells = np.array([list(map(int, cell)) for cell in CELL.findall(line)], np.uint8)
@@ -55,7 +55,7 @@ def test_a_character_is_two_pixels_the_image_left_and_the_painted_one_right():
 def test_pictures_of_any_shape_fit_the_width_and_24_lines(size, width):
     side = Image.fromarray(picture(*size))
     lines, rows = drawn(Sides(side, side, []), width)
-    assert 1 <= len(lines) <= blocks.LINES
+    assert 1 <= len(lines) <= results.LINES
     assert max(map(len, lines)) <= width
     columns = len(rows[0]) // 2
     # A pixel is about square: the shape stays, within the rounding of a line and a column.
@@ -103,7 +103,7 @@ class Latin(Terminal):
 )
 def test_pictures_are_for_terminals_with_colours_and_unicode(monkeypatch, file, variables, can):
     set_environment(monkeypatch, **variables)
-    assert blocks.can_draw(Console(file=file)) is can
+    assert results.can_draw(Console(file=file)) is can
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import socket
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +15,12 @@ from PIL import Image
 
 import segrecord
 from make import blob, encoded, files, listing, picture, put, source
-from segrecord.building import sidecars
-from segrecord.errors import DataError, Finding, SourceError, UsageError
-from segrecord.pixels import png
-from segrecord.records import example, manifest, schemas, tfrecord
-from segrecord.splits import SIDE_FILES
+from segrecord.errors import DataError, SourceError, UsageError
+from segrecord.export import sidecars
+from segrecord.findings import Finding, Related
+from segrecord.format import example, manifest, schemas, tfrecord
+from segrecord.images import png
+from segrecord.split_names import SIDE_FILES
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -241,14 +243,29 @@ def test_no_output_file_tells_where_when_or_on_what_machine_it_was_made(tmp_path
 
 
 def test_findings_are_told_below_the_source_and_else_as_they_are():
-    found = Finding("error", "x", "k", "a/data/my a/1.png", "is 'a/m.png', not data/a/m.png", "a/b")
-    (told,) = sidecars.told([found], ["/home/a/", "a/"])
+    found = Finding(
+        "x",
+        "k",
+        "a/data/my a/1.png",
+        values={"message": "is 'a/m.png', not data/a/m.png", "fix": "a/b"},
+        level="error",
+    )
+    (told,) = sidecars.relative([found], ["/home/a/", "a/"])
     assert told.path == "data/my a/1.png"
     assert told.message == "is 'm.png', not data/a/m.png"
     assert told.fix == "b"
-    (told,) = sidecars.told([found._replace(path="/home/a/1.png")], ["/home/a/", "a/"])
+    (told,) = sidecars.relative([replace(found, path="/home/a/1.png")], ["/home/a/", "a/"])
     assert told.path == "1.png"
-    assert sidecars.told([found], []) == (found,)
+    assert sidecars.relative([found], []) == (found,)
+
+
+def test_paths_of_related_files_and_in_values_are_relative_too():
+    values = {"path": "a/x.png", "paths": ["a/y.png", "b/a/y.png"], "count": 1}
+    found = Finding("duplicate", "k", "a/1.csv row 3", (Related("l", "/home/a/2.png"),), values)
+    (relative,) = sidecars.relative([found], ["/home/a/", "a/"])
+    assert relative.path == "1.csv row 3"
+    assert relative.related == (Related("l", "2.png"),)
+    assert relative.values == {"path": "x.png", "paths": ["y.png", "b/a/y.png"], "count": 1}
 
 
 def test_the_same_source_elsewhere_gives_the_same_bytes(tmp_path):
@@ -461,11 +478,11 @@ def test_only_full_checks_know_the_pixels_and_the_others_say_so(tmp_path, checks
         assert table["pixels_sha256"][0].as_py() == hashlib.sha256(picture(0).tobytes()).digest()
         mean = picture(0).reshape(-1, 3).mean(axis=0)
         assert np.allclose(table["mean"][0].as_py(), mean)
-        assert np.allclose(table["deviation"][0].as_py(), picture(0).reshape(-1, 3).std(axis=0))
+        assert np.allclose(table["std"][0].as_py(), picture(0).reshape(-1, 3).std(axis=0))
 
 
 def test_a_record_too_large_for_protobuf_is_named_and_not_a_traceback(tmp_path, monkeypatch):
-    from segrecord.building import shard
+    from segrecord.write import shard_writer as shard
 
     monkeypatch.setattr(shard, "MAX_STORED", 150)
     root = source(tmp_path / "src", 2)

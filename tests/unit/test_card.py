@@ -5,17 +5,18 @@ import re
 import shlex
 
 import pytest
+import yaml
 from markdown_it import MarkdownIt
 
 import datasets
 import segrecord
 from make import blob, encoded, files, listing, picture, put
-from segrecord.building import hub, markdown
-from segrecord.building.card import Card, card, read_card
-from segrecord.building.command import build_command, flags
 from segrecord.errors import UsageError
+from segrecord.export import card as cards
+from segrecord.export.card import Card, card, read_card
+from segrecord.export.snippets import build_command, flags
+from segrecord.format import manifest as manifests
 from segrecord.options import Options
-from segrecord.records import manifest as manifests
 
 NASTY = ["a|b", "x\ny", "`tick`", "[link](http://a.b)", "*em* _em_ __x__", "a_b", "<b>&amp;", "\\"]
 NASTY += [
@@ -58,7 +59,7 @@ def built(tmp_path, rows=12, header="image,mask,class,group", **options):
         lines.append(f"{number}.png,m{number}.png,{'ab'[number // 2 % 2]},p{number // 2}")
     source = listing(tmp_path / "src/index.csv", lines, header)
     done = segrecord.build(source, tmp_path / "out", **options)
-    return done.manifest, segrecord.open(tmp_path / "out").reader.store.index
+    return done.manifest, segrecord.open(tmp_path / "out").all_records.shards.index
 
 
 def text_of(manifest, index, fields=None):
@@ -325,16 +326,16 @@ def test_a_card_that_is_not_there_is_refused(tmp_path):
 
 
 def test_every_name_shows_as_itself_in_a_table():
-    found = cells(markdown.table(["name", "next"], [[markdown.text(name), "x"] for name in NASTY]))
-    assert found[2::2] == [markdown.printable(name) for name in NASTY]
+    found = cells(cards.table(["name", "next"], [[cards.inline(name), "x"] for name in NASTY]))
+    assert found[2::2] == [cards.printable(name) for name in NASTY]
     assert found[3::2] == ["x"] * len(NASTY)
 
 
 @pytest.mark.parametrize("name", NASTY)
 def test_every_name_shows_as_itself_in_a_heading(name):
-    heading, inline_text, *_ = MarkdownIt("commonmark").parse(f"# {markdown.text(name)}\n")
+    heading, inline_text, *_ = MarkdownIt("commonmark").parse(f"# {cards.inline(name)}\n")
     assert heading.tag == "h1"
-    assert "".join(part.content for part in inline_text.children) == markdown.printable(name)
+    assert "".join(part.content for part in inline_text.children) == cards.printable(name)
 
 
 def test_nasty_class_and_mask_names_keep_their_rows(tmp_path):
@@ -351,13 +352,13 @@ def test_nasty_class_and_mask_names_keep_their_rows(tmp_path):
             }
         )
         text = text_of(told, index)
-        shown = [markdown.printable(name) for name in names]
+        shown = [cards.printable(name) for name in names]
         assert cells(section(text, "Classes"))[5::4] == shown
         assert cells(section(text, "Mask classes"))[5:12:4] == shown
 
 
 def test_code_ends_at_its_own_fence_only():
-    block = markdown.code("a\n```\n`````\nb")
+    block = cards.code_block("a\n```\n`````\nb")
     (token,) = MarkdownIt("commonmark").parse(block)
     assert (token.type, token.content) == ("fence", "a\n```\n`````\nb\n")
 
@@ -366,8 +367,7 @@ def test_code_ends_at_its_own_fence_only():
 
 
 def head(manifest, fields):
-    yaml = pytest.importorskip("yaml")
-    front = hub.front_matter(manifest, fields)
+    front = cards.front_matter(manifest, fields)
     assert front.startswith("---\n")
     assert front.endswith("\n---\n")
     return yaml.safe_load(front.strip("-\n"))

@@ -9,16 +9,19 @@ from PIL import Image
 
 import segrecord
 from make import blob, encoded, listing, picture, put, samples_of, saved
-from scanned import mask, scanned
-from segrecord.codes import CODES
-from segrecord.engines import InlineEngine
+from scanned import given, mask, scanned
+from segrecord.catalogue import CODES
+from segrecord.checks import registry
+from segrecord.checks.class_checks import divided_groups
+from segrecord.checks.image_checks import shared_files, unread_parts
+from segrecord.checks.mask_checks import mask_sizes, resized_pictures
+from segrecord.checks.mask_values import Reading
+from segrecord.executors import InlineEngine
+from segrecord.images import png
+from segrecord.images.mask import ValueMap
 from segrecord.options import Options
-from segrecord.pixels import png
-from segrecord.pixels.mask import ValueMap
-from segrecord.quality import checks, facts
-from segrecord.quality.kept import KeptScan
-from segrecord.quality.sizes import mask_sizes, resized_pictures
-from segrecord.quality.values import Reading
+from segrecord.scanning import facts
+from segrecord.scanning.checkpoint import KeptScan
 from segrecord.tables import FACTS, SAMPLES
 
 
@@ -43,7 +46,7 @@ def check(tmp_path):
                 samples, engine, chosen.checks.checks, kept, kept.earlier(), lambda _: None
             )
         kept.close()
-        return checks.check(samples, found, chosen)
+        return registry.run("files", given(samples, found, **options))
 
     return run
 
@@ -128,18 +131,18 @@ def test_a_pair_that_differs_otherwise_than_most_is_named_and_never_told_to_be_s
     table = scanned(*pairs(*others, odd))
     key = f"k{len(others):03d}"
     for fit in ("error", "resize"):
-        (error,) = [f for f in mask_sizes(*table, fit) if f.key == key]
+        (error,) = [f for f in mask_sizes(given(*table, mask_fit=fit)) if f.key == key]
         assert error.code == "aspect-mismatch"
         assert "resize-any" not in error.fix
         assert "--on-error quarantine" in error.fix
-    (warning,) = [f for f in mask_sizes(*table, "resize-any") if f.key == key]
+    (warning,) = [f for f in mask_sizes(given(*table, mask_fit="resize-any")) if f.key == key]
     assert (warning.level, warning.code) == ("warning", "mask-stretched")
 
 
 def test_pairs_that_all_differ_alike_are_no_warning_but_one_line_with_their_sizes():
     sizes = [((60, 80), (32, 32))] * 3 + [((90, 120), (64, 64))] * 2
     sizes += [((30 * n, 40 * n), (64, 64)) for n in range(4, 8)] + [((64, 64), (64, 64))]
-    (told,) = mask_sizes(*scanned(*pairs(*sizes)), "resize-any")
+    (told,) = mask_sizes(given(*scanned(*pairs(*sizes)), mask_fit="resize-any"))
     assert told.code == "mask-resized"
     assert told.message == (
         "9 masks are resized to the size of the image (nearest neighbour), as --mask-fit "
@@ -149,16 +152,15 @@ def test_pairs_that_all_differ_alike_are_no_warning_but_one_line_with_their_size
 
 
 def test_what_size_does_to_the_pictures_is_counted():
-    options = Options.of(size="32x32").pixels
     rows = pairs(*[((60, 80), (60, 80))] * 2, ((64, 64), (64, 64)), ((32, 32), (32, 32)))
-    (told,) = resized_pictures(scanned(*rows)[1], options)
+    (told,) = resized_pictures(given(*scanned(*rows), size="32x32"))
     assert (told.level, told.code) == ("info", "resized")
     assert told.message == (
         "3 pictures are resized (antialiased), with the masks (nearest neighbour), as --size asks: "
         "2 of 60x80 to 32x32, 1 of 64x64 to 32x32 (height x width); the aspect ratio changes in "
         "2 of them"
     )
-    assert not list(resized_pictures(scanned(*pairs(((8, 8), (32, 32))))[1], options))
+    assert not list(resized_pictures(given(*scanned(*pairs(((8, 8), (32, 32)))), size="32x32")))
 
 
 def turned(pixels):
@@ -211,7 +213,7 @@ def test_the_size_of_a_mask_tells_whether_it_was_turned(orientation, stored, mas
     row = {"orientation": orientation, "height": seen[0], "width": seen[1]}
     row |= {"stored_height": stored[0], "stored_width": stored[1]}
     row["masks"] = [mask({0: 1, 255: 1}, *mask_size)]
-    found = list(mask_sizes(*scanned({}, row, {}), "error"))
+    found = list(mask_sizes(given(*scanned({}, row, {}))))
     assert [(finding.code, finding.key) for finding in found] == [(c, "k001") for c in expected]
     assert [finding.level for finding in found if "maybe" in finding.code] == ["warning"] * (
         "mask-maybe-turned" in expected
@@ -225,7 +227,7 @@ def test_a_doubt_about_several_parts_is_told_once_and_unread_files_are_passed_ov
         {"orientation": 3, "masks": [mask(None)]},
         {"orientation": None, "height": None, "width": None, "masks": both},
     ]
-    assert codes(mask_sizes(*scanned(*rows), "error")) == [("warning", "mask-maybe-turned", "k000")]
+    assert codes(mask_sizes(given(*scanned(*rows)))) == [("warning", "mask-maybe-turned", "k000")]
 
 
 def test_a_file_that_several_samples_name_is_told_once_with_their_keys():
@@ -236,19 +238,19 @@ def test_a_file_that_several_samples_name_is_told_once_with_their_keys():
         ("r", "r.png", ("p.png",)),
         ("s", "p.png"),
     ]
-    found = list(checks.shared_files(samples_of(rows)))
+    found = list(shared_files(given(samples_of(rows))))
     assert [(f.level, f.code, f.key, f.path) for f in found] == [
         ("warning", "shared-file", "k0", "black.png"),
         ("warning", "shared-file", "r", "p.png"),
         ("warning", "shared-file", "p", "same.png"),
     ]
-    assert found[0].message == "7 samples name this file: k0, k1, k2, k3, k4 and 2 more"
-    assert found[2].message == "2 samples name this file: p, q"
+    assert found[0].message == "7 samples name this file: 'k0', 'k1', 'k2', 'k3', 'k4' and 2 more"
+    assert found[2].message == "2 samples name this file: 'p', 'q'"
 
 
 def test_five_samples_that_name_a_file_are_all_listed():
-    (found,) = checks.shared_files(samples_of([(f"k{n}", "a.png") for n in range(5)]))
-    assert found.message == "5 samples name this file: k0, k1, k2, k3, k4"
+    (found,) = shared_files(given(samples_of([(f"k{n}", "a.png") for n in range(5)])))
+    assert found.message == "5 samples name this file: 'k0', 'k1', 'k2', 'k3', 'k4'"
 
 
 @pytest.mark.usefixtures("inline")
@@ -349,7 +351,7 @@ def test_a_wrong_extension_of_image_or_mask_is_a_warning_that_says_what_it_is(ch
     with InlineEngine() as engine:
         found = facts.scan(samples, engine, "full", kept, kept.earlier(), lambda _: None)
     kept.close()
-    warned = checks.check(samples, found, Options())
+    warned = registry.run("files", given(samples, found))
     assert codes(warned) == [("warning", "wrong-extension", "x")] * 2
     assert [finding.path for finding in warned] == [path, mask]
     assert "holds png" in warned[0].message
@@ -368,12 +370,12 @@ def test_a_group_in_two_splits_of_the_source_is_an_error():
         ("c", "c.png", (), (), "p2", "test"),
         ("d", "d.png", (), (), None, "train"),
     ]
-    found = list(checks.divided_groups(samples_of(rows)))
+    found = list(divided_groups(given(samples_of(rows))))
     assert codes(found) == [("error", "divided-group", "a"), ("error", "divided-group", "b")]
     assert "group 'p1'" in found[0].message
-    assert list(checks.divided_groups(samples_of(rows[1:]))) == []
+    assert list(divided_groups(given(samples_of(rows[1:])))) == []
     unsplit = [(*row[:5], None) for row in rows]
-    assert list(checks.divided_groups(samples_of(unsplit))) == []
+    assert list(divided_groups(given(samples_of(unsplit)))) == []
 
 
 @pytest.mark.parametrize(
@@ -381,11 +383,11 @@ def test_a_group_in_two_splits_of_the_source_is_an_error():
 )
 def test_what_the_table_can_say_and_nothing_reads_is_refused(change):
     sound = samples_of([("a", "a.png", ("m.png",)), ("b", "b.png")])
-    assert list(checks.unread_parts(sound)) == []
+    assert list(unread_parts(given(sound))) == []
     rows = sound.to_pylist()
     rows[0] |= {name: value for name, value in change.items() if name == "frame"}
     rows[0]["mask"][0] |= {name: value for name, value in change.items() if name != "frame"}
-    found = list(checks.unread_parts(pa.Table.from_pylist(rows, sound.schema)))
+    found = list(unread_parts(given(pa.Table.from_pylist(rows, sound.schema))))
     assert codes(found) == [("error", "unsupported-part", "a")]
 
 
@@ -417,24 +419,24 @@ KEPT_IN_BASIC = {"key", "checks", "problems", "masks", "image_handling", "orient
 def everything(samples, facts_table):
     """The findings of all checks."""
     return [
-        *checks.check(samples, facts_table, Options()),
-        *checks.check_masks(samples, facts_table, READING, Options()),
-        *checks.check_splits(samples, ["train"] * len(samples), []),
+        *registry.run("files", given(samples, facts_table)),
+        *registry.run("masks", given(samples, facts_table, reading=READING)),
+        *registry.run("splits", given(samples, splits=["train"] * len(samples))),
     ]
 
 
 def test_every_code_of_the_tables_is_in_the_catalogue_and_has_its_level():
-    some = [*checks.CHECKS, *checks.MASK_CHECKS, *checks.SPLIT_CHECKS]
-    named = [code for check in some for code in check.codes]
+    named = [code for check in registry.CHECKS for code in check.codes]
     assert len(set(named)) == len(named)
     assert set(named) <= set(CODES)
 
 
 def test_checks_give_only_the_codes_that_the_table_says(check):
-    given = checks.Scanned(*scanned(*BAD), Options())
-    masked = checks.Masked(given.samples, given.facts, READING, Options())
+    samples, table = scanned(*BAD)
+    splits = ["train"] * len(samples)
+    of = given(samples, table, reading=READING, splits=splits, names=["train", "val"])
     seen = set()
-    for one, of in [(c, given) for c in checks.CHECKS] + [(c, masked) for c in checks.MASK_CHECKS]:
+    for one in registry.CHECKS:
         found = {finding.code for finding in one.findings(of)}
         assert found <= set(one.codes) or not one.codes
         seen |= found
@@ -444,7 +446,7 @@ def test_checks_give_only_the_codes_that_the_table_says(check):
 
 
 BAD = [
-    {"masks": [mask({0: 64})], "metadata": ["XMP"], "deviation": [0.0], "image": "a.png"},
+    {"masks": [mask({0: 64})], "metadata": ["XMP"], "std": [0.0], "image": "a.png"},
     {"masks": [mask({255: 64})], "orientation": 3, "width": 90, "image": "a_old.png"},
     {"masks": [mask({0: 64}), mask({0: 63, 255: 1}, 16, 4)], "image": "a_old.png"},
     {"masks": [mask({0: 64}, 16, 16)], "image_handling": "encode", "image_reason": "palette"},

@@ -8,8 +8,8 @@ from rich.console import Console
 
 import segrecord
 from make import listing, source
-from segrecord.records import manifest as manifests
-from segrecord.reporting import told
+from segrecord.console import messages
+from segrecord.format import manifest as manifests
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -43,7 +43,7 @@ def test_it_is_taken_from_the_folder_or_from_beside_the_table(tmp_path, kind):
     assert not any("other files" in it.message for it in built.findings)
     assert str(tmp_path) not in (tmp_path / "out" / "findings.csv").read_text()
     console = Console(file=io.StringIO(), width=200)
-    told.print_manifest(console, built.manifest, "out", 1.0)
+    messages.print_manifest(console, built.manifest, "out", 1.0)
     assert "classes: 1 b; 3 a" in console.file.getvalue()
     asked = {"metadata": table} if kind == "metadata" else {}
     assert not segrecord.verify(tmp_path / "out", source=start, **asked).problems

@@ -8,7 +8,7 @@ import pytest
 from make import samples_of
 from segrecord.errors import UsageError
 from segrecord.options import SourceOptions
-from segrecord.planning.classes import assign, beside, numbered, read_mapping
+from segrecord.splits.classes import assign, beside, numbered, read_mapping
 
 
 def samples(*labels):

@@ -1,7 +1,6 @@
 """The command line: exit codes, errors in a line or two, what stands on which stream."""
 
 import csv
-import dataclasses
 import errno
 import json
 import os
@@ -16,8 +15,8 @@ import pytest
 from PIL import Image
 
 from segrecord import cli
-from segrecord.building.stage import Stage
-from segrecord.options import GROUPS
+from segrecord.options import OPTIONS
+from segrecord.write.staging import Stage
 
 if sys.platform != "win32":
     import pty
@@ -313,10 +312,9 @@ def test_without_words_the_help_is_shown_and_the_code_is_2(run):
 def test_help_of_build_lists_every_option_under_its_stage(run):
     code, out, _ = run("build", "--help")
     assert code == 0
-    for group, kind in GROUPS.items():
-        section = re.search(rf"^{group.title()}:\n((?:  .*\n?)+)", out, re.MULTILINE)[1]
-        for option in dataclasses.fields(kind):
-            assert re.search(rf"^  --{option.name.replace('_', '-')}\b", section, re.MULTILINE)
+    for option in OPTIONS.values():
+        section = re.search(rf"^{option.stage.title()}:\n((?:  .*\n?)+)", out, re.MULTILINE)[1]
+        assert re.search(rf"^  --{option.flag}\b", section, re.MULTILINE)
 
 
 def test_the_list_of_commands_cuts_no_sentence_short(run):
@@ -347,10 +345,12 @@ def test_scan_as_json_holds_the_findings_and_how_the_source_was_understood(run, 
     _, text, _ = run("scan", source, "--json")
     found = json.loads(text)
     assert found["samples"] == 4
-    assert found["understood"] == "paired images/X with masks/X.png"
+    assert found["reads_as"] == "paired images/X with masks/X.png"
     errors = [finding["code"] for finding in found["findings"] if finding["level"] == "error"]
     assert errors == ["png-crc"]
-    assert set(found["findings"][0]) == {"level", "code", "key", "path", "message", "fix"}
+    assert set(found["findings"][0]) == {
+        *("level", "code", "key", "path", "related", "values", "message", "fix")
+    }
 
 
 def test_verify_as_json_says_where_a_dataset_is_damaged(run, source):
@@ -481,7 +481,7 @@ def test_an_interrupted_build_ends_with_130_and_a_second_run_goes_on(run, tmp_pa
                 break
         _, err = process.communicate()
     assert process.returncode == cli.INTERRUPTED == 130
-    assert err.strip() == "interrupted; run the same command again to go on"
+    assert err.strip() == "interrupted; run the same command again to continue"
     assert not (tmp_path / "out/dataset.json").exists()
     assert run(*words)[0] == 0
     assert run("verify", tmp_path / "out", "--source", tmp_path / "set")[0] == 0

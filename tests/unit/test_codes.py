@@ -4,13 +4,15 @@ import ast
 import functools
 import importlib.util
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-import raised
-from segrecord.codes import CODES, SECTIONS, releveled, require
-from segrecord.errors import Finding, UsageError
+import findings_in_source
+from segrecord.catalogue import CODES, SECTIONS
+from segrecord.errors import UsageError
+from segrecord.findings import Finding, releveled
 from segrecord.options import CheckOptions
 
 ROOT = Path(__file__).parents[2]
@@ -28,21 +30,20 @@ def made_in_source():
     constants = {
         name: text
         for source in sources.values()
-        for name, text in raised.constants_of(ast.parse(source)).items()
+        for name, text in findings_in_source.constants_of(ast.parse(source)).items()
         if text in CODES
     }
     return {
         made
         for path, source in sources.items()
-        for made in raised.findings_of(source, path.name, constants)
+        for made in findings_in_source.findings_of(source, path.name, constants)
     }
 
 
-def test_every_finding_of_the_code_stands_in_the_catalogue_with_its_level():
+def test_every_finding_of_the_code_stands_in_the_catalogue():
     made = made_in_source()
     assert len(made) > 100, "the collector has lost sight of the code"
     assert [one for one in made if one.code not in CODES] == []
-    assert [one for one in made if one.level not in {None, CODES[one.code].level}] == []
 
 
 def test_every_code_of_the_catalogue_is_given_somewhere():
@@ -85,47 +86,45 @@ def test_the_collector_sees_every_way_in_which_a_finding_is_made():
     source = """
 NAMED = "k-kilo"
 def _fail(code: str, message: str): raise PixelError(code, message, "fix")
-def _tell(key: str, code: str, level: str): return Finding(level, code, key, "", "", "")
+def _tell(key: str, code: str): return Finding(code, key, "")
 class Rows:
-    def _add(self, code: str, key: str): self.found.append(Finding("error", code, key, "", "", ""))
-Finding("error", "a-alpha", key, path, message, fix)
-Finding(level="warning", code="b-bravo", key=key)
+    def _add(self, code: str, key: str): self.found.append(Finding(code, key))
+Finding("a-alpha", key, path, values={"size": 1})
+Finding(code="b-bravo", key=key)
 raise PixelError("c-charlie", "x", "y")
 code = "d-delta" if x else "e-echo"
 _fail(code, "x")
 _fail("f-foxtrot", "x")
 self._add("g-golf", key)
-problem = {"level": "error", "code": "h-hotel"}
-Problem(key, path, "i-india", "x", "y")
-_tell(key, "j-juliett", "info")
-Finding("warning", NAMED, key, path, message, fix)
-Finding("info", ELSEWHERE, key, path, message, fix)
+problem = {"code": "h-hotel", "values": ""}
+Finding("i-india", values={})
+_tell(key, "j-juliett")
+Finding(NAMED, key, path)
+Finding(ELSEWHERE, key, path)
 TABLE = {"encode": ("m-mike", "x")}
 code, what = TABLE[handling]
 for code, number in (("n-november", 1), ("o-oscar", 2)):
-    Finding("info", code, key, path, message, fix)
+    Finding(code, key, path)
 code = ""
 """
-    found = {made[:2] for made in raised.findings_of(source, "x.py", {"ELSEWHERE": "l-lima"})}
-    errors = ("a-alpha", "c-charlie", "f-foxtrot", "g-golf", "h-hotel", "i-india")
-    assert found == {
-        *((code, "error") for code in errors),
-        *(("b-bravo", "warning"), ("k-kilo", "warning")),
-        *(("j-juliett", "info"), ("l-lima", "info"), ("d-delta", None), ("e-echo", None)),
-        *((code, None) for code in ("m-mike", "n-november", "o-oscar")),
+    found = {
+        made.code
+        for made in findings_in_source.findings_of(source, "x.py", {"ELSEWHERE": "l-lima"})
     }
+    letters = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike"
+    assert found == {f"{word[0]}-{word}" for word in f"{letters} november oscar".split()}
 
 
 def test_the_collector_refuses_a_code_that_it_cannot_read_off():
     with pytest.raises(AssertionError, match=r"x\.py:1"):
-        raised.findings_of("Finding('error', pick(), key, path, message, fix)", "x.py")
+        findings_in_source.findings_of("Finding(pick(), key, path)", "x.py")
 
 
-# Levels.
+# ChannelStats.
 
 
 def found(level, code, key="a"):
-    return Finding(level, code, key, "a.png", "message", "fix")
+    return Finding(code, key, "a.png", values={"message": "message", "fix": "fix"}, level=level)
 
 
 def test_an_ignored_code_is_an_info_and_one_asked_for_an_error_and_the_others_stay():
@@ -138,8 +137,8 @@ def test_an_ignored_code_is_an_info_and_one_asked_for_an_error_and_the_others_st
     ]
     told = releveled(iter(findings), ["duplicate-label"], ("small-mask", "re-encoded"))
     assert [one.level for one in told] == ["info", "error", "error", "warning", "error"]
-    assert [one._replace(level="info") for one in told] == [
-        one._replace(level="info") for one in findings
+    assert [replace(one, level="info") for one in told] == [
+        replace(one, level="info") for one in findings
     ]
 
 
@@ -150,15 +149,15 @@ def test_no_wish_changes_no_level():
 
 @pytest.mark.parametrize("code", [code for code, entry in CODES.items() if entry.ignorable])
 def test_every_ignorable_code_may_be_ignored(code):
-    require((code,), ())
+    assert CheckOptions(ignore=code).ignore == (code,)
     assert releveled([found(CODES[code].level, code)], (code,), ()) == [found("info", code)]
 
 
 @pytest.mark.parametrize("code", [code for code, entry in CODES.items() if not entry.ignorable])
 def test_what_leaves_nothing_sound_to_write_cannot_be_ignored(code):
     with pytest.raises(UsageError, match=f"^{code} cannot be ignored.*--on-error quarantine"):
-        require((code,), ())
-    require((), (code,))
+        CheckOptions(ignore=code)
+    assert CheckOptions(error=code).error == (code,)
 
 
 def test_errors_that_may_be_ignored_are_judgements_about_data_that_can_be_written():
@@ -181,4 +180,4 @@ def test_an_unknown_code_is_refused_with_the_nearest_one(wish):
 
 def test_a_code_cannot_be_both_ignored_and_an_error():
     with pytest.raises(UsageError, match="small-mask cannot be both ignored and an error"):
-        require(("small-mask", "no-group"), ("small-mask",))
+        CheckOptions(ignore=("small-mask", "no-group"), error="small-mask")

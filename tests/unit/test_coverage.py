@@ -2,11 +2,11 @@
 
 import pytest
 
-from scanned import mask, scanned, told
+from scanned import given, mask, scanned, told
+from segrecord.checks.mask_checks import foregrounds, mapped
+from segrecord.checks.mask_values import Reading
+from segrecord.images.mask import ValueMap
 from segrecord.options import IGNORE
-from segrecord.pixels.mask import ValueMap
-from segrecord.quality.coverage import foregrounds, mapped
-from segrecord.quality.values import Reading
 
 BINARY = Reading(ValueMap(((0, 0), (255, 1)), 1), ("background", "foreground"), ())
 IDS = Reading(ValueMap(tuple((n, n) for n in (0, 1, 2, IGNORE)), 1), ("class 0",) * 3, ())
@@ -15,7 +15,7 @@ IDS = Reading(ValueMap(tuple((n, n) for n in (0, 1, 2, IGNORE)), 1), ("class 0",
 def covered(*counts, reading=BINARY, **facts):
     """The findings on samples of one mask each."""
     rows = [{"masks": [mask(own, **facts)]} for own in counts]
-    return told(foregrounds(*scanned(*rows), reading))
+    return told(foregrounds(given(*scanned(*rows), reading=reading)))
 
 
 def test_a_mask_without_foreground_is_empty_whatever_its_background():
@@ -25,7 +25,7 @@ def test_a_mask_without_foreground_is_empty_whatever_its_background():
 
 
 def test_a_mask_of_nothing_but_ignore_is_empty_and_says_so():
-    (found,) = foregrounds(*scanned({"masks": [mask({IGNORE: 64})]}), IDS)
+    (found,) = foregrounds(given(*scanned({"masks": [mask({IGNORE: 64})]}), reading=IDS))
     assert (found.code, found.message) == ("empty-mask", "the mask is all ignore")
     assert found.path == "k000-mask0.png"
 
@@ -73,20 +73,20 @@ def test_the_parts_of_a_mask_count_together_and_no_pixel_twice():
     samples, facts = scanned(
         {"masks": [empty, half]}, {"masks": [half, other]}, {"masks": [empty] * 2}
     )
-    assert told(foregrounds(samples, facts, BINARY)) == [
+    assert told(foregrounds(given(samples, facts, reading=BINARY))) == [
         ("warning", "empty-mask", "k002"),
         ("warning", "full-mask", "k001"),
     ]
 
 
 def test_the_share_is_told_in_per_cent():
-    (found,) = foregrounds(*scanned({"masks": [mask({0: 9_995, 255: 5})]}), BINARY)
-    assert found.message == "5 of 10000 pixels of the mask are foreground, 0.05 %"
+    (found,) = foregrounds(given(*scanned({"masks": [mask({0: 9_995, 255: 5})]}), reading=BINARY))
+    assert found.message == "5 of 10,000 pixels of the mask are foreground, 0.05 %"
 
 
 def test_masks_with_unread_parts_are_not_judged():
     rows = [{"masks": [mask({0: 64}), mask(None)]}, {"masks": [mask(None)]}, {"masks": []}]
-    assert told(foregrounds(*scanned(*rows), BINARY)) == []
+    assert told(foregrounds(given(*scanned(*rows), reading=BINARY))) == []
 
 
 def test_where_most_masks_are_full_the_set_has_no_background_and_that_is_told_once():
@@ -97,7 +97,7 @@ def test_where_most_masks_are_full_the_set_has_no_background_and_that_is_told_on
 
 
 def reads(reading, **facts):
-    (found,) = mapped(scanned({"masks": [mask({0: 64}, **facts)]})[1], reading)
+    (found,) = mapped(given(*scanned({"masks": [mask({0: 64}, **facts)]}), reading=reading))
     assert (found.level, found.code, found.key, found.path) == ("info", "mask-mapped", "", "")
     return found.message.removeprefix("the masks' values are read so: ")
 

@@ -10,9 +10,9 @@ import pytest
 import datasets
 import segrecord
 from make import source
-from segrecord.building.card import Card
-from segrecord.building.croissant import CROISSANT_FILE, croissant
-from segrecord.records import manifest as manifests
+from segrecord.export.card import Card
+from segrecord.export.croissant import CROISSANT_FILE, croissant
+from segrecord.format import manifest as manifests
 
 FULL = Card(
     name="Lesions",
@@ -46,7 +46,7 @@ def by_id(nodes):
 def test_every_file_but_the_manifest_and_what_people_edit_stands_with_its_hash(tmp_path, inline):
     out = tmp_path / "out"
     built = segrecord.build(str(source(tmp_path / "src", 6)), out, shards=2)
-    content = croissant(built.manifest, segrecord.open(out).reader.store.index, Card())
+    content = croissant(built.manifest, segrecord.open(out).all_records.shards.index, Card())
     nodes = by_id(json.loads(content)["distribution"])
     listed = {name: node for name, node in nodes.items() if node["@type"] == "cr:FileObject"}
     for name, node in listed.items():

@@ -15,7 +15,7 @@ import pytest
 import datasets
 import segrecord
 from segrecord.errors import OutputError, UsageError
-from segrecord.records import example
+from segrecord.format import example
 
 SHARDS = {"train": (4, 0, 3), "val": (5,)}
 COUNT = 12
@@ -149,7 +149,7 @@ def test_what_selects_nothing_that_is_there_is_refused(ds, chosen, message):
 
 def test_the_index_of_a_split_is_a_view_of_the_map(folder):
     val = segrecord.open(folder, "val")
-    mapped = val.reader.store.index["offset"].chunk(0).buffers()[1]
+    mapped = val.all_records.shards.index["offset"].chunk(0).buffers()[1]
     assert val.records["offset"].chunk(0).buffers()[1].address == mapped.address
     assert val.records.num_rows == 5
 
@@ -192,12 +192,12 @@ def test_children_read_what_the_parent_reads(ds, method):
 
 
 def test_threads_read_what_one_reads(ds, monkeypatch):
-    from segrecord.reading import frames
+    from segrecord.read import records
 
-    monkeypatch.setattr(frames, "_OPEN", 1)  # descriptors are closed while others read
+    monkeypatch.setattr(records, "_OPEN", 1)  # descriptors are closed while others read
     numbers = [random.Random(1).randrange(COUNT) for _ in range(2000)]
     expected = [ds.raw(number) for number in range(COUNT)]
-    fresh = segrecord.open(ds.reader.settings.path)
+    fresh = segrecord.open(ds.all_records.settings.path)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(fresh.raw, numbers))
     assert found == [expected[number] for number in numbers]

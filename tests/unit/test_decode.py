@@ -10,10 +10,10 @@ from PIL import Image
 from drawn_jpeg import jpeg as drawn
 from make import blob, encoded, palette_image, picture, saved
 from segrecord.errors import PixelError, UsageError
-from segrecord.pixels import png
-from segrecord.reading import decode
-from segrecord.reading.decode import codec
-from segrecord.records.schemas import Layout
+from segrecord.format.schemas import Layout
+from segrecord.images import png
+from segrecord.read import decode
+from segrecord.read.decode import codec
 
 SIZE = (8, 6)
 ENCODED = Layout("deeplab", masks=True, classes=True, keep_columns=())

@@ -6,7 +6,7 @@ from PIL import Image
 
 import segrecord
 from make import listing, put, saved
-from segrecord.pixels import png
+from segrecord.images import png
 
 SAMPLES, SIDE, TIMES = 600, 64, 3
 CLASSES = ("cyst", "naevus", "melanoma")

@@ -9,12 +9,14 @@ import pytest
 from PIL import Image, ImageDraw
 
 from make import blob, put, samples_of
-from segrecord.engines import EngineFailure, InlineEngine, LocalEngine
-from segrecord.pixels import exif, image, perceptual, png
-from segrecord.pixels.mask import ValueMap
-from segrecord.quality import duplicates, facts, near
-from segrecord.quality.kept import KEPT, KeptScan
-from segrecord.quality.values import Reading
+from segrecord.checks.mask_values import Reading
+from segrecord.duplicates import near, search
+from segrecord.duplicates.copy_findings import duplicate_findings, floored
+from segrecord.executors import EngineFailure, InlineEngine, LocalEngine
+from segrecord.images import exif, image, perceptual, png
+from segrecord.images.mask import ValueMap
+from segrecord.scanning import facts
+from segrecord.scanning.checkpoint import KEPT, KeptScan
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 READING = Reading(ValueMap(((0, 0), (255, 1)), 1), ("background", "foreground"), ())
@@ -80,10 +82,10 @@ class Source:
 
     def find(self, mode="group", engine=None, progress=lambda _: None):
         with engine or InlineEngine() as running:
-            return duplicates.find(self.samples, self.facts, running, mode, progress)
+            return search.find(self.samples, self.facts, running, mode, progress)
 
     def findings(self, found, mode="group", reading=READING):
-        return duplicates.findings(self.samples, self.facts, found, reading, mode)
+        return duplicate_findings(self.samples, self.facts, found, reading, mode)
 
     def told(self, mode="group", reading=READING):
         """The findings of all, scanned now."""
@@ -205,7 +207,7 @@ def fake_hashes(source, hashes):
 @pytest.fixture
 def no_floor(monkeypatch):
     """Pairs are listed however little they are alike: drawn pictures are."""
-    monkeypatch.setattr(duplicates, "ALIKE", -1.0)
+    monkeypatch.setattr(search, "ALIKE", -1.0)
 
 
 @pytest.mark.usefixtures("no_floor")
@@ -222,7 +224,7 @@ def test_a_pair_whose_pictures_differ_is_not_confirmed_but_listed(source):
 def test_only_the_best_unconfirmed_pairs_are_listed(source, monkeypatch):
     filled(source, *map(photo, range(6)))
     fake_hashes(source, [5] * 6)
-    monkeypatch.setattr(duplicates, "UNSURE", 4)
+    monkeypatch.setattr(search, "UNSURE", 4)
     found = source.find().unsure
     assert len(found.first) == 4
     assert found.correlation.tolist() == sorted(found.correlation.tolist(), reverse=True)
@@ -267,7 +269,7 @@ def test_only_what_is_more_alike_than_strangers_are_resembles(source):
     fake_hashes(source, [5, 5, 2**40, 2**40])
     found = source.find().unsure
     assert pairs_of(found) == [(0, 1)]
-    assert duplicates.ALIKE <= found.correlation[0] < 0.98
+    assert search.ALIKE <= found.correlation[0] < 0.98
 
 
 @pytest.mark.parametrize("fate", ["gone", "changed"])
@@ -290,7 +292,7 @@ class LosesTasks(InlineEngine):
 
 def test_what_a_worker_does_not_survive_is_not_confirmed(source, monkeypatch):
     filled(source, photo(0), jpeg(photo(0)), photo(1), jpeg(photo(1)))
-    monkeypatch.setattr("segrecord.quality.confirm._FILES", 2)
+    monkeypatch.setattr("segrecord.duplicates.search._FILES", 2)
     assert pairs_of(source.find(engine=LosesTasks()).pairs) == [(0, 1)]
 
 
@@ -310,7 +312,7 @@ def test_the_sample_of_the_others_is_small_and_none_is_read_where_no_pair_is_nea
     source.add(jpeg(photo(0)))
     source.scan()
     source.find(progress=read.append)
-    assert 1 + duplicates.SAMPLE <= read[-1] <= 2 + duplicates.SAMPLE
+    assert 1 + search.SAMPLE <= read[-1] <= 2 + search.SAMPLE
 
 
 def test_copies_are_found_where_most_of_the_set_are_copies_or_equal_hashes(source, monkeypatch):
@@ -346,15 +348,15 @@ def test_twenty_near_copies_are_joined_and_one_more_makes_a_crowd(source):
 
 
 def test_one_per_cent_of_a_large_set_may_be_joined():
-    from segrecord.quality.joining import is_large
+    from segrecord.duplicates.search import is_large
 
-    pairs = duplicates.NO_PAIRS._replace(first=np.array([0]), second=np.array([1]))
+    pairs = search.NO_PAIRS._replace(first=np.array([0]), second=np.array([1]))
     parts = np.arange(2500)
     parts[:25] = 0
     assert not is_large(parts, pairs).any()
     parts[25] = 0
     assert np.flatnonzero(is_large(parts, pairs)).tolist() == [0]
-    assert not is_large(parts, duplicates.NO_PAIRS).any()  # exact copies alone are no crowd
+    assert not is_large(parts, search.NO_PAIRS).any()  # exact copies alone are no crowd
 
 
 def test_exact_copies_in_a_crowd_stay_joined(source):
@@ -593,9 +595,9 @@ def test_pairs_that_were_not_confirmed_are_listed_for_a_person(source):
 
 
 def test_a_correlation_is_never_rounded_up_to_the_limit():
-    assert duplicates._floored(0.97999) == "0.979"
-    assert duplicates._floored(0.98) == "0.980"
-    assert duplicates._floored(1.0) == "1.000"
+    assert floored(0.97999) == "0.979"
+    assert floored(0.98) == "0.980"
+    assert floored(1.0) == "1.000"
 
 
 # Distinct pictures are not joined, changed ones are.

@@ -31,8 +31,8 @@ def unread(monkeypatch):
     def looked(*_, **__):
         raise AssertionError("the source was looked at")
 
-    monkeypatch.setattr("segrecord.sources.source.understand_folder", looked)
-    monkeypatch.setattr("segrecord.quality.facts.scan", looked)
+    monkeypatch.setattr("segrecord.sources.loading.load_folder", looked)
+    monkeypatch.setattr("segrecord.scanning.facts.scan", looked)
 
 
 BAD = [
@@ -156,7 +156,7 @@ def test_verify_says_what_it_cannot_use_before_it_reads_a_shard(folder, monkeypa
     joined = segrecord.build(folder / "src", folder / "joined", **options).path
     table.rename(folder / "moved.csv")
     monkeypatch.setattr(
-        "segrecord.reading.verify.check_dataset", lambda *_: pytest.fail("shards were read")
+        "segrecord.verification.checker.check_dataset", lambda *_: pytest.fail("shards were read")
     )
     for path, given, said in [
         (joined, {"source": folder / "src"}, "--metadata table.csv, which lies neither in"),

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from segrecord.records.example import decode, encode
+from segrecord.format.example import decode, encode
 
 
 def test_every_kind_reads_back_as_a_list():
@@ -43,7 +43,7 @@ def test_the_order_of_the_features_changes_no_byte():
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_another_process_writes_the_same_bytes(seed):
     code = (
-        "from segrecord.records.example import encode;"
+        "from segrecord.format.example import encode;"
         "print(encode({f'key {i}': i for i in range(50)}).hex())"
     )
     out = run(code, PYTHONHASHSEED=seed)
@@ -88,7 +88,7 @@ def test_a_feature_without_a_kind_is_an_empty_list():
     assert decode(b"\x0a" + bytes([len(feature)]) + feature) == {"k": []}
 
 
-OURS = "from segrecord.records.example import encode, decode; data = encode({'a': 1, 'b': b'x'})"
+OURS = "from segrecord.format.example import encode, decode; data = encode({'a': 1, 'b': b'x'})"
 THEIRS = "import tensorflow as tf"
 CHECK = (
     "theirs = tf.train.Example.FromString(data);"

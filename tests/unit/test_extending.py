@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 import datasets
 import segrecord
 from make import listing, put, samples_of
-from segrecord.building import sidecars
-from segrecord.building.assemble import told_options
 from segrecord.errors import RecordError, UsageError
+from segrecord.export import sidecars
+from segrecord.format import manifest as manifests
+from segrecord.images import png
 from segrecord.options import Options, PlanOptions
-from segrecord.pipeline import pseudonyms
-from segrecord.pipeline.extending import read_old
-from segrecord.pixels import png
-from segrecord.planning.extending import Old, extended, settle
-from segrecord.planning.joined import join
-from segrecord.planning.plan import shared_out
-from segrecord.records import manifest as manifests
+from segrecord.pipeline.context import read_old
+from segrecord.privacy import pseudonyms
+from segrecord.splits.extend import Old, extended, settle
+from segrecord.splits.groups import join
+from segrecord.splits.plan import shared_out
 from segrecord.tables import FACTS, SHA256
+from segrecord.write.assemble import recorded_options
 
 SHARES = (("train", 0.5), ("val", 0.25), ("test", 0.25))
 SECRET, OTHER = b"0123456789abcdef", b"fedcba9876543210"
@@ -283,7 +283,7 @@ def built(tmp_path):
     }
     empty = {name: [None] * 9 for name in FACTS.names}
     (out / "facts.arrow").write_bytes(sidecars.arrow_file(pa.table(empty | facts, schema=FACTS)))
-    edit(out, options={"plan": told_options(Options.of(split=SHARES, seed=7))["plan"]})
+    edit(out, options={"plan": recorded_options(Options.of(split=SHARES, seed=7))["plan"]})
     return out
 
 
@@ -309,7 +309,7 @@ def test_an_old_dataset_is_read_with_groups_splits_and_pixels(built, tmp_path):
 
 
 def test_the_folds_of_an_old_dataset_are_read(built, tmp_path):
-    edit(built, options={"plan": told_options(Options.of(folds=4))["plan"]})
+    edit(built, options={"plan": recorded_options(Options.of(folds=4))["plan"]})
     old = read_old(built, tmp_path / "new", None)
     assert (old.split, old.folds) == (None, 4)
 

@@ -9,7 +9,7 @@ import datasets
 import folds
 import segrecord
 from segrecord.errors import UsageError
-from segrecord.reading.folds import Choice
+from segrecord.read.index import Choice
 
 COUNTS = (5, 4, 6)
 

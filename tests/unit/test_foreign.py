@@ -14,9 +14,8 @@ import pytest
 
 import datasets
 from segrecord.errors import OutputError, RecordError, UsageError
-from segrecord.reading import foreign
-from segrecord.reading.foreign import find, open_shards, write_offsets
-from segrecord.records import tfrecord
+from segrecord.format import tfrecord
+from segrecord.read.shards import TABLE, find, open_shards, write_offsets
 
 PAYLOADS = [[b"first", b"", b"third" * 100], [b"alone"], [b"a", b"b"]]
 NAMES = ["a.tfrecord", "b.tfrecord", "c.tfrecord"]
@@ -38,7 +37,7 @@ def payloads_at(found):
     """The payloads of each shard, read where the table says that they are."""
     payloads = []
     table = found.table.to_pylist()
-    for number, shard in enumerate(found.shards):
+    for number, shard in enumerate(found.files):
         descriptor = os.open(shard.path, os.O_RDONLY)
         rows = [row for row in table if row["shard"] == number]
         assert not rows or table[shard.first_row] == rows[0]
@@ -65,10 +64,10 @@ def names_of(paths):
 
 def test_every_record_is_found_where_it_stands(shards):
     found = open_shards(shards)
-    assert [shard.name for shard in found.shards] == NAMES
-    assert [shard.first_row for shard in found.shards] == [0, 3, 4]
+    assert [shard.name for shard in found.files] == NAMES
+    assert [shard.first_row for shard in found.files] == [0, 3, 4]
     assert found.compression == "none"
-    assert found.table.schema.equals(foreign.TABLE)
+    assert found.table.schema.equals(TABLE)
     assert payloads_at(found) == PAYLOADS
 
 
@@ -245,7 +244,7 @@ def test_the_second_opening_reads_no_header_and_finds_the_same(shards, scans):
     again, scanned = reopened(shards, scans)
     assert not scanned
     assert again.table.equals(first.table)
-    assert again.shards == first.shards
+    assert again.files == first.files
     assert payloads_at(again) == PAYLOADS
 
 

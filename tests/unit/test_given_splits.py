@@ -5,10 +5,10 @@ import pytest
 import segrecord
 from make import blob, listing, picture, put, samples_of
 from segrecord.errors import UsageError
+from segrecord.images import png
 from segrecord.options import Options, PlanOptions
-from segrecord.pipeline import scanning
-from segrecord.pixels import png
-from segrecord.planning.plan import shared_out
+from segrecord.pipeline import scan_source
+from segrecord.splits.plan import shared_out
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -63,7 +63,7 @@ def test_an_explicit_split_wins_over_several_split_folders_and_says_so(tmp_path)
     assert found.level == "warning"
     assert "test 2, train 4" in found.message
     assert "leave --split out" in found.fix
-    assert "splits by --split instead" in built.manifest.understood
+    assert "splits by --split instead" in built.manifest.reads_as
     assert not segrecord.verify(tmp_path / "out", source=tmp_path / "src").problems
     kept = segrecord.build(tmp_path / "src", tmp_path / "kept")
     assert sizes(kept) == {"train": 4, "test": 2}
@@ -100,7 +100,7 @@ def test_what_contradicts_is_told_before_a_file_is_read(tmp_path, monkeypatch):
     pairs(tmp_path / "src" / "train")
     pairs(tmp_path / "src" / "test", 2, start=4)
     segrecord.build(tmp_path / "src", tmp_path / "old", **SHARES)
-    monkeypatch.setattr(scanning.facts, "scan", lambda *_: pytest.fail("files were read"))
+    monkeypatch.setattr(scan_source.facts, "scan", lambda *_: pytest.fail("files were read"))
     with pytest.raises(UsageError, match="leave --extend out"):
         segrecord.build(tmp_path / "src", tmp_path / "new", extend=tmp_path / "old")
     rows = ["train/images/0.png,a b", "train/images/1.png,records"]

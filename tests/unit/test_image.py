@@ -11,7 +11,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from segrecord.errors import PixelError
-from segrecord.pixels import image, opened, png
+from segrecord.images import files, image, pillow, png
+from segrecord.images.exif import turn
 
 HEIGHT, WIDTH = 24, 40
 
@@ -301,7 +302,7 @@ def test_exif_orientation_is_applied_as_pillow_does(form, value, order):
     assert (height, width) == (facts.height, facts.width)
     checked, stored_picture = image.open_checked(data)
     assert checked == facts
-    assert np.array_equal(image.orient(np.asarray(stored_picture), value), trusted(data))
+    assert np.array_equal(turn(np.asarray(stored_picture), value), trusted(data))
 
 
 def animated(form: str) -> bytes:
@@ -468,7 +469,7 @@ def test_damaged_group_4_tiff_is_refused_where_libtiff_complains_and_pillow_does
 
 
 def test_what_others_print_while_a_tiff_is_decoded_is_kept(capfd):
-    with opened._libtiff_heard():
+    with pillow._libtiff_heard():
         os.write(2, b"progress 3 of 4\n")
     assert capfd.readouterr().err == "progress 3 of 4\n"
 
@@ -525,7 +526,7 @@ def test_histogram_counts_values_by_channel():
     ],
 )
 def test_extension_is_compared_with_the_content(path, form, agrees):
-    assert image.extension_agrees(path, form) is agrees
+    assert files.extension_agrees(path, form) is agrees
 
 
 @pytest.mark.tensorflow

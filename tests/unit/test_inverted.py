@@ -9,9 +9,9 @@ from PIL import Image
 import segrecord
 from make import encoded, picture, put, saved
 from segrecord.errors import DataError, UsageError
+from segrecord.images import png
+from segrecord.images.mask import MaskPlane, ValueMap
 from segrecord.options import Options
-from segrecord.pixels import png
-from segrecord.pixels.mask import MaskPlane, ValueMap
 
 pytestmark = pytest.mark.usefixtures("inline")
 SIDE = 48
@@ -157,8 +157,8 @@ def test_a_kept_scan_serves_both_ways_and_the_fingerprints_differ(tmp_path):
 
 
 def test_the_map_of_where_masks_lie_in_the_report_shows_the_foreground(tmp_path):
-    from segrecord.reporting.report.data import read
-    from segrecord.reporting.report.spread import heat_maps
+    from segrecord.report.distributions import heat_maps
+    from segrecord.report.inputs import read
 
     folder = source(tmp_path / "src", FORMS["0/255"][0])
     segrecord.build(folder, tmp_path / "out", shards=1, mask_invert=True)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from segrecord.errors import PixelError
-from segrecord.pixels import jpeg
+from segrecord.images import jpeg
 
 
 def photo(height: int = 96, width: int = 120) -> Image.Image:
@@ -48,7 +48,6 @@ def test_sound_file_decodes_to_pillows_pixels(name):
     assert np.array_equal(pixels, expected)
     assert found.end == len(SOUND[name]) == jpeg.markers(SOUND[name]).end
     assert found.process == (2 if "progressive" in name else 0)
-    assert found.adobe_transform == (0 if "without" in name else None)
 
 
 def test_cmyk_is_walked_and_decoded_strictly():

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from segrecord.building.shard import DraftRef, _drafted
-from segrecord.quality import kept as module
-from segrecord.quality.kept import KEPT, KeptScan
-from segrecord.quality.scan import Draft, DraftRule, Scanned
+from segrecord.scanning import checkpoint as module
+from segrecord.scanning.checkpoint import KEPT, KeptScan
+from segrecord.scanning.worker import Draft, DraftRule, Scanned
+from segrecord.write.shard_writer import StoredDraft
 
 RULE = DraftRule(None, "error", None)
 OTHER = DraftRule(None, "resize", None)
@@ -86,9 +86,8 @@ def test_a_file_whose_end_is_zeros_or_noise_never_raises(tmp_path):
 def test_facts_of_another_version_are_not_used(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(module, "KEPT", KEPT.remove(1))
-        patch.setattr(KeptScan, "_row", lambda *_: {"key": "k"})
         kept(tmp_path, [1])
-        assert keys(tmp_path) == ["k"]
+        assert keys(tmp_path) == ["k1"]
     assert keys(tmp_path) == []
 
 
@@ -102,7 +101,7 @@ def test_drafts_made_under_another_rule_are_not_used_but_facts_are(tmp_path):
 
 def reference(store):
     found = store.earlier().to_pylist()[0]
-    return DraftRef(
+    return StoredDraft(
         store.draft_path(found["draft_file"]),
         found["draft_offset"],
         found["draft_length"],
@@ -113,7 +112,7 @@ def reference(store):
 
 def test_a_draft_comes_back_byte_for_byte(tmp_path):
     kept(tmp_path, [7])
-    assert _drafted(reference(KeptScan(tmp_path, RULE))) == bytes([7]) * 40
+    assert reference(KeptScan(tmp_path, RULE)).read() == bytes([7]) * 40
 
 
 @pytest.mark.parametrize("damage", ["cut", "zeros", "gone"])
@@ -124,7 +123,7 @@ def test_a_torn_draft_is_not_used(tmp_path, damage):
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:-1] if damage == "cut" else bytes(40))
-    assert _drafted(reference(KeptScan(tmp_path, RULE))) is None
+    assert reference(KeptScan(tmp_path, RULE)).read() is None
 
 
 def test_the_bytes_of_a_draft_are_on_disk_before_the_row_that_names_them(tmp_path):

@@ -8,8 +8,8 @@ from rich.console import Console
 
 import segrecord
 from make import blob, listing, picture, put, source
-from segrecord.pixels import png
-from segrecord.reporting import told
+from segrecord.console import messages
+from segrecord.images import png
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -30,7 +30,7 @@ def test_a_mask_without_an_image_is_left_out_and_listed(tmp_path):
     assert (built.manifest.samples, built.manifest.quarantined) == (4, 0)
     assert quarantined(tmp_path / "out") == [("", "a/masks/orphan.png", "mask-without-image")]
     console = Console(file=io.StringIO(), width=200)
-    told.print_manifest(console, built.manifest, "out", 1.0)
+    messages.print_manifest(console, built.manifest, "out", 1.0)
     assert "masks without an image, left out: 1 (quarantine.csv lists them)" in (
         console.file.getvalue()
     )
@@ -65,5 +65,5 @@ def test_what_is_passed_over_is_named_in_its_finding(tmp_path):
     place = source(tmp_path / "src", 4)
     (place / "notes.txt").write_text("")
     built = segrecord.build(place, tmp_path / "out")
-    (found,) = (it for it in built.findings if it.code == "passed-over")
+    (found,) = (it for it in built.findings if it.code == "skipped-files")
     assert found.message == "1 x other files: not taken (notes.txt)"

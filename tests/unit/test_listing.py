@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from segrecord.errors import OutputError, SourceError, UsageError
 from segrecord.options import SourceOptions
 from segrecord.sources.listing import write_listing
-from segrecord.sources.source import understand
-from segrecord.sources.understood import Sample, samples_table
+from segrecord.sources.loaded import Sample, samples_table
+from segrecord.sources.loading import load_source
 from segrecord.tables import SAMPLES
 
 DEFAULT = SourceOptions()
@@ -32,7 +32,7 @@ def place(tmp_path):
 def listing(place, text, name="index.csv", options=DEFAULT):
     data = text if isinstance(text, bytes) else text.encode()
     (place / name).write_bytes(data)
-    return understand(place / name, options)
+    return load_source(place / name, options)
 
 
 def rows(found, *columns):
@@ -153,7 +153,7 @@ def test_the_csvs_of_the_wild_are_read(place, text):
 
 def test_blank_rows_are_counted_and_do_not_shift_the_row_numbers(place):
     found = listing(place, "image\nimages/1.png\n\nimages/9.png\n\n")
-    assert found.passed_over == {"blank rows": 2}
+    assert found.skipped_files == {"blank rows": 2}
     assert errors(found) == [("missing-image", "index.csv row 4")]
 
 
@@ -224,7 +224,7 @@ def test_parquet_and_arrow_files_are_read(place, kind):
         new = pa.ipc.new_stream if kind == "stream" else pa.ipc.new_file
         with new(str(path), table.schema) as writer:
             writer.write_table(table)
-    found = understand(path, SourceOptions(keep_columns="age"))
+    found = load_source(path, SourceOptions(keep_columns="age"))
     assert rows(found, "labels", "meta/age") == [(["007"], "61.0"), ([], None)]
 
 
@@ -238,7 +238,7 @@ def test_an_arrow_file_with_damaged_offsets_is_refused(place):
     damaged = data[:end] + b"\xff\xff\xff\0" + data[end + 4 :]
     (place / "index.arrow").write_bytes(damaged)
     with pytest.raises(SourceError, match=r"index\.arrow cannot be read"):
-        understand(place / "index.arrow", DEFAULT)
+        load_source(place / "index.arrow", DEFAULT)
 
 
 def test_an_xlsx_file_is_read(place):
@@ -247,7 +247,7 @@ def test_an_xlsx_file_is_read(place):
     for row in (["image", "class", "age"], ["images/1.png", "007", 61], [], ["images/9.png"]):
         book.active.append(row)
     book.save(place / "index.xlsx")
-    found = understand(place / "index.xlsx", SourceOptions(keep_columns="age"))
+    found = load_source(place / "index.xlsx", SourceOptions(keep_columns="age"))
     assert rows(found, "labels", "meta/age") == [(["007"], "61")]
     assert errors(found) == [("missing-image", "index.xlsx row 4")]
 
@@ -261,7 +261,7 @@ def test_data_frames_are_listings_that_start_from_the_working_directory(
         frame = pa.table(TABLE)
     else:
         frame = pytest.importorskip(library).DataFrame(TABLE)
-    found = understand(frame, SourceOptions(keep_columns="age"))
+    found = load_source(frame, SourceOptions(keep_columns="age"))
     assert rows(found, "key", "labels", "meta/age") == [
         ("images/1", ["007"], "61.0"),
         ("images/2", [], None),
@@ -271,13 +271,13 @@ def test_data_frames_are_listings_that_start_from_the_working_directory(
 
 def test_a_row_of_a_data_frame_is_numbered_from_0(place, monkeypatch):
     monkeypatch.chdir(place)
-    found = understand(pa.table({"image": ["images/1.png", "nix.png"]}), DEFAULT)
+    found = load_source(pa.table({"image": ["images/1.png", "nix.png"]}), DEFAULT)
     assert errors(found) == [("missing-image", "the data frame row 1")]
 
 
 def test_columns_of_lists_and_bytes_are_left_alone(place, monkeypatch):
     monkeypatch.chdir(place)
-    found = understand(pa.table({"image": ["images/1.png"], "x": [[1]], "y": [b"1"]}), DEFAULT)
+    found = load_source(pa.table({"image": ["images/1.png"], "x": [[1]], "y": [b"1"]}), DEFAULT)
     assert rows(found, "key", "labels") == [("images/1", [])]
 
 
@@ -291,6 +291,11 @@ def test_a_missing_image_is_a_finding_with_its_row_as_a_spreadsheet_counts(place
     )
     assert "images/9.png" in finding.message
     assert rows(found, "key") == [("images/1",)]
+
+
+def test_a_column_of_images_without_any_is_refused(place):
+    with pytest.raises(SourceError, match=r"no row of index\.csv names an image.*--image-column"):
+        listing(place, "image,class\n  ,a\n,b\n")
 
 
 def test_an_empty_image_cell_is_a_finding(place):
@@ -515,22 +520,22 @@ def awkward(place):
 def test_written_samples_are_understood_again_as_they_were(place, awkward):
     write_listing(awkward, place / "pairs.csv")
     options = SourceOptions(keep_columns="age,view", mask_choice="union")
-    found = understand(place / "pairs.csv", options)
+    found = load_source(place / "pairs.csv", options)
     assert found.findings[0].code == "image-without-mask"
     assert found.samples.schema == awkward.schema
     assert real_paths(found.samples) == real_paths(awkward)
 
 
 def test_a_folder_written_as_a_listing_is_the_same_set(place):
-    first = understand(place, DEFAULT)
+    first = load_source(place, DEFAULT)
     write_listing(first.samples, place / "pairs.csv")
-    again = understand(place / "pairs.csv", DEFAULT)
+    again = load_source(place / "pairs.csv", DEFAULT)
     assert real_paths(again.samples) == real_paths(first.samples)
     assert [f.code for f in again.findings] == [f.code for f in first.findings]
 
 
 def test_the_written_csv_is_relative_sorted_utf8_and_has_no_empty_columns(place):
-    write_listing(understand(place, DEFAULT).samples, place / "pairs.csv")
+    write_listing(load_source(place, DEFAULT).samples, place / "pairs.csv")
     assert (place / "pairs.csv").read_bytes() == (
         b"key,image_path,mask_path\n"
         b"images/1,images/1.png,masks/1.png\n"
@@ -542,16 +547,16 @@ def test_the_written_csv_is_relative_sorted_utf8_and_has_no_empty_columns(place)
 
 def test_paths_outside_the_csvs_folder_are_written_absolute(place):
     (place / "out").mkdir()
-    write_listing(understand(place, DEFAULT).samples, place / "out" / "pairs.csv")
-    again = understand(place / "out" / "pairs.csv", DEFAULT)
+    write_listing(load_source(place, DEFAULT).samples, place / "out" / "pairs.csv")
+    again = load_source(place / "out" / "pairs.csv", DEFAULT)
     assert rows(again, "key")[0] == ("images/1",)
     assert rows(again, "image")[0] == (str(place / "images/1.png"),)
 
 
 def test_a_written_csv_starts_from_its_own_folder_only(place, monkeypatch):
-    write_listing(understand(place, DEFAULT).samples, place / "pairs.csv")
+    write_listing(load_source(place, DEFAULT).samples, place / "pairs.csv")
     monkeypatch.chdir(elsewhere(place, *(f"images/{n}.png" for n in range(1, 5))))
-    again = understand(place / "pairs.csv", DEFAULT)
+    again = load_source(place / "pairs.csv", DEFAULT)
     assert rows(again, "image")[0] == (str(place / "images/1.png"),)
 
 
@@ -572,7 +577,7 @@ def good_samples():
 
 
 def test_a_function_gives_its_samples_sorted():
-    found = understand(good_samples, DEFAULT)
+    found = load_source(good_samples, DEFAULT)
     assert good_samples()["key"].to_pylist() == ["b", "a"]
     assert found.samples.schema == SAMPLES
     assert rows(found, "key") == [("a",), ("b",)]
@@ -587,14 +592,14 @@ def test_a_function_is_found_by_module_and_name_in_the_working_directory(place, 
         "                     'mask': pa.array([[]], pa.list_(pa.null())), 'labels': [['x']]})\n"
     )
     monkeypatch.chdir(place)
-    found = understand("my_source_7:pairs", DEFAULT)
+    found = load_source("my_source_7:pairs", DEFAULT)
     assert rows(found, "key", "frame", "mask", "labels") == [("a", 0, [], ["x"])]
 
 
 @pytest.mark.parametrize("name", ["no_such_module_7:pairs", "json:no_such_name", "json:__doc__"])
 def test_a_function_that_cannot_be_imported_is_refused(name):
     with pytest.raises(SourceError, match=name):
-        understand(name, DEFAULT)
+        load_source(name, DEFAULT)
 
 
 def raising():
@@ -617,24 +622,24 @@ def raising():
 )
 def test_a_function_that_returns_no_samples_is_refused(function, rule):
     with pytest.raises(SourceError, match=rule):
-        understand(function, DEFAULT)
+        load_source(function, DEFAULT)
 
 
 def test_a_function_that_gives_one_key_twice_is_a_finding():
     table = samples_table([Sample("a", "1.png"), Sample("a", "2.png"), Sample("b", "3.png")])
-    found = understand(lambda: table, DEFAULT)
+    found = load_source(lambda: table, DEFAULT)
     assert [(f.code, f.key) for f in found.findings] == [("duplicate-key", "a")]
     assert rows(found, "key") == [("b",)]
 
 
 def test_column_options_are_refused_for_a_function():
     with pytest.raises(SourceError, match="--group-column has no effect"):
-        understand(good_samples, SourceOptions(group_column="x"))
+        load_source(good_samples, SourceOptions(group_column="x"))
 
 
 def test_what_is_no_source_is_refused():
     with pytest.raises(SourceError, match="not a int"):
-        understand(7, DEFAULT)
+        load_source(7, DEFAULT)
 
 
 @pytest.mark.parametrize("names", ["mask1,mask2", "mask_2,mask", "Mask 0,Mask 1", "mask,Mask"])
@@ -743,7 +748,7 @@ def test_further_sheets_of_a_workbook_are_said(place):
             sheet.append(row)
     book.create_sheet("Empty")
     book.save(place / "index.xlsx")
-    [hint] = understand(place / "index.xlsx", DEFAULT).hints
+    [hint] = load_source(place / "index.xlsx", DEFAULT).hints
     assert "Test" in hint
     assert "Empty" not in hint
 

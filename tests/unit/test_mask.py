@@ -11,8 +11,8 @@ from PIL import Image, ImageFilter
 
 from make import blob, encoded, palette_image, picture, saved
 from segrecord.errors import PixelError
-from segrecord.pixels import mask, png
-from segrecord.pixels.mask import MaskPlane, ValueMap
+from segrecord.images import mask, png
+from segrecord.images.mask import MaskPlane, ValueMap
 
 IDS = (np.arange(48, dtype=np.uint8) // 12).reshape(8, 6)  # 0, 1, 2, 3
 VOC = [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0)]
@@ -285,18 +285,6 @@ def test_fitting_takes_the_nearest_value_and_makes_no_new_ones():
     assert fitted.shape == (31, 17)
     assert set(np.unique(fitted)) <= set(np.unique(IDS))
     assert mask.fit(IDS, *IDS.shape) is IDS
-
-
-@pytest.mark.parametrize(
-    ("size", "other", "same"),
-    [
-        ((100, 200), (50, 100), True),
-        ((299, 299), (256, 256), True),
-        ((100, 200), (100, 203), False),
-    ],
-)
-def test_aspect_ratios_agree_within_one_per_cent(size, other, same):
-    assert mask.same_aspect(size, other) is same
 
 
 def test_the_stored_form_is_a_grey_8_bit_png_of_ids():

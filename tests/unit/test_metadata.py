@@ -3,9 +3,10 @@
 import pytest
 
 from segrecord.errors import SourceError
+from segrecord.findings import Related
 from segrecord.options import SourceOptions
 from segrecord.sources.columns import may_be_labels
-from segrecord.sources.source import understand
+from segrecord.sources.loading import load_source
 from segrecord.sources.tabular import Grid
 
 
@@ -20,7 +21,7 @@ def place(tmp_path):
 def joined(place, text, **options):
     table = place / "meta.csv"
     table.write_text(text)
-    return understand(place, SourceOptions(metadata=str(table), **options))
+    return load_source(place, SourceOptions(metadata=str(table), **options))
 
 
 def rows(found, *columns):
@@ -143,6 +144,27 @@ def test_the_tables_class_takes_the_place_of_the_folders(tmp_path):
     assert "folder name" not in found.sentence
 
 
+def test_what_was_said_of_the_folders_classes_goes_whatever_they_are_called(tmp_path):
+    for path in ("x; class = y/1.png", "B; split = z/2.png"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"")
+    alone = load_source(tmp_path, SourceOptions())
+    assert [note.topic for note in alone.reads_as] == ["samples", "class"]
+    found = joined(tmp_path, "id,dx\n1,m\n2,n\n")
+    assert found.sentence == (
+        "images CLASS/X, none with a mask; meta.csv joined on column id (2 of 2); class = column dx"
+    )
+
+
+def test_the_other_samples_of_a_finding_are_data(tmp_path):
+    found = joined(classes(tmp_path), "id,sex\n1,m\n2,f\n", keep_columns="sex")
+    related = {f.key: f.related for f in found.findings if f.code == "metadata-ambiguous-row"}
+    assert related == {
+        "A/images/1": (Related("B/images/1"),),
+        "B/images/1": (Related("A/images/1"),),
+    }
+
+
 def test_a_table_that_names_no_sample_is_refused(place):
     with pytest.raises(
         SourceError, match=r"no column of meta\.csv names the samples.*--key-column"
@@ -162,12 +184,12 @@ def test_a_named_column_that_does_not_exist_is_refused(place):
 
 def test_a_missing_metadata_file_is_refused(place):
     with pytest.raises(SourceError, match=r"nix\.csv cannot be read"):
-        understand(place, SourceOptions(metadata=str(place / "nix.csv")))
+        load_source(place, SourceOptions(metadata=str(place / "nix.csv")))
 
 
 def test_a_metadata_file_of_an_unknown_kind_is_refused(place):
     with pytest.raises(SourceError, match="no table that segrecord reads"):
-        understand(place, SourceOptions(metadata="classes.docx"))
+        load_source(place, SourceOptions(metadata="classes.docx"))
 
 
 def test_an_xlsx_table_is_joined(place):
@@ -176,7 +198,7 @@ def test_an_xlsx_table_is_joined(place):
     for row in (["FILE NAME", "dx"], ["a", "x"], ["b", 7], ["c", True]):
         book.active.append(row)
     book.save(place / "meta.xlsx")
-    found = understand(place, SourceOptions(metadata=str(place / "meta.xlsx")))
+    found = load_source(place, SourceOptions(metadata=str(place / "meta.xlsx")))
     assert rows(found, "labels") == [(["x"],), (["7"],), (["true"],)]
 
 
@@ -249,7 +271,7 @@ def several(place, *texts, **options):
     tables = [place / f"meta{number}.csv" for number, _ in enumerate(texts, 1)]
     for table, text in zip(tables, texts, strict=True):
         table.write_text(text)
-    return understand(place, SourceOptions(metadata=tuple(map(str, tables)), **options))
+    return load_source(place, SourceOptions(metadata=tuple(map(str, tables)), **options))
 
 
 def test_a_table_that_joins_and_gives_nothing_is_a_warning_that_names_what_may_be_the_class(place):
@@ -325,6 +347,7 @@ def test_a_sample_of_which_two_tables_say_different_things_is_an_error_that_name
     assert (conflict.level, conflict.code, conflict.key) == ("error", "metadata-conflict", "b")
     assert conflict.path == "meta1.csv row 3"
     assert "class is y here and z in meta2.csv row 2" in conflict.message
+    assert conflict.related == (Related("b", "meta2.csv row 2"),)
     assert rows(found, "labels") == [(["x"],), (["y"],), (["x"],)]
 
 
@@ -352,9 +375,9 @@ def test_a_table_that_was_passed_is_no_hint_wherever_it_lies(place):
     table.write_text("image_id,patient,age\na,1,2\nb,1,2\nc,1,2\n")
     (place / "x.csv").write_text("image_id,dx\na,1\n")
     options = SourceOptions(metadata=str(table), group_column="patient")
-    hints = understand(place, options).hints
+    hints = load_source(place, options).hints
     assert not any("ages.csv" in hint for hint in hints)
     assert any("x.csv lies in" in hint for hint in hints), "there is no class yet"
     table.write_text("image_id,dx\na,1\nb,1\nc,2\n")
-    hints = understand(place, SourceOptions(metadata=str(table))).hints
+    hints = load_source(place, SourceOptions(metadata=str(table))).hints
     assert not any("lies in" in hint for hint in hints)

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import burdened
 import make
-from burdened import PLANTED, chunk, exif, segment
-from segrecord.pixels import formats
-from segrecord.pixels.metadata import held
+import planted_metadata
+from planted_metadata import PLANTED, chunk, exif, segment
+from segrecord.images import files
+from segrecord.images.metadata import held
 
-RGB, PNG = burdened.PLAIN_JPEGS["RGB"], burdened.PLAIN_PNGS["RGB"]
+RGB, PNG = planted_metadata.PLAIN_JPEGS["RGB"], planted_metadata.PLAIN_PNGS["RGB"]
 GEO = (0.1, 0.1, 0.0)
 
 
 def jpeg_with(code, body):
-    return burdened.with_segments(RGB, segment(code, body))
+    return planted_metadata.with_segments(RGB, segment(code, body))
 
 
 def with_exif(*fields, **how):
@@ -27,16 +27,16 @@ def with_exif(*fields, **how):
 
 
 def with_resources(*some):
-    parts = [burdened.resource(kind, body) for kind, body in some]
+    parts = [planted_metadata.resource(kind, body) for kind, body in some]
     return jpeg_with(0xED, b"Photoshop 3.0\0" + b"".join(parts))
 
 
 def with_text(kind, body):
-    return burdened.with_chunks(PNG, chunk(kind, body))
+    return planted_metadata.with_chunks(PNG, chunk(kind, body))
 
 
 def other(form, mode="L", **how):
-    return make.saved(burdened.photo(mode), form, **how)
+    return make.saved(planted_metadata.photo(mode), form, **how)
 
 
 def tiff_with(tag, value):
@@ -69,10 +69,12 @@ NAMED = {
     "EXIF serial number": with_exif(0xA431, 0xA435),
     "EXIF thumbnail": with_exif(thumbnail=RGB),
     "XMP": jpeg_with(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + PLANTED),
-    "IPTC": with_resources((0x03ED, bytes(15)), (0x0404, burdened.iptc(0) + burdened.iptc())),
+    "IPTC": with_resources(
+        (0x03ED, bytes(15)), (0x0404, planted_metadata.iptc(0) + planted_metadata.iptc())
+    ),
     "Photoshop thumbnail": with_resources((0x040C, PLANTED)),
     "JPEG comment": jpeg_with(0xFE, PLANTED),
-    "JFIF thumbnail": burdened.with_thumbnail(RGB),
+    "JFIF thumbnail": planted_metadata.with_thumbnail(RGB),
     "content credentials": jpeg_with(0xEB, b"JP\0\1\0\0\0\1\0\0\0\x20jumb" + PLANTED),
     "JPEG APP6": jpeg_with(0xE6, PLANTED),
     "PNG text Author": with_text(b"tEXt", b"Author\0" + PLANTED),
@@ -93,11 +95,14 @@ SAME_NAME = [
     ("XMP", with_text(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + PLANTED)),
     ("XMP", other("WEBP", xmp=PLANTED)),
     ("XMP", tiff_with(700, PLANTED)),
-    ("IPTC", tiff_with(33723, burdened.iptc())),
-    ("IPTC", tiff_with(34377, burdened.resource(0x0404, burdened.iptc()))),
-    ("JFIF thumbnail", burdened.with_segments(RGB, burdened.SEGMENTS["JFXX"])),
+    ("IPTC", tiff_with(33723, planted_metadata.iptc())),
+    ("IPTC", tiff_with(34377, planted_metadata.resource(0x0404, planted_metadata.iptc()))),
+    ("JFIF thumbnail", planted_metadata.with_segments(RGB, planted_metadata.SEGMENTS["JFXX"])),
     ("EXIF GPS", with_text(b"eXIf", exif({}, gps=True))),
-    ("EXIF GPS", burdened.with_chunks(PNG, chunk(b"eXIf", exif({}, gps=True)), before=b"IEND")),
+    (
+        "EXIF GPS",
+        planted_metadata.with_chunks(PNG, chunk(b"eXIf", exif({}, gps=True)), before=b"IEND"),
+    ),
     ("EXIF Artist", other("WEBP", exif=b"Exif\0\0" + exif({0x013B: PLANTED}))),
     ("content credentials", with_text(b"caBX", PLANTED)),
     ("PNG text " + "n" * 40, with_text(b"tEXt", b"n" * 79 + b"\0" + PLANTED)),
@@ -106,13 +111,13 @@ SAME_NAME = [
 
 @pytest.mark.parametrize(("name", "data"), [*NAMED.items(), *SAME_NAME])
 def test_personal_field_is_told_by_its_name_alone(name, data):
-    found = held(data, formats.identify(data))
+    found = held(data, files.identify(data))
     assert found == (name,)
     assert not any("Jane" in told for told in found)
 
 
 def test_names_are_told_once_and_in_the_order_of_the_file():
-    assert held(burdened.jpegs()["RGB, all"][0], "jpeg") == (
+    assert held(planted_metadata.jpegs()["RGB, all"][0], "jpeg") == (
         "EXIF ImageDescription",
         "EXIF Artist",
         "EXIF DateTime",
@@ -143,13 +148,13 @@ NEUTRAL = {
     "EXIF in another byte order mark": jpeg_with(0xE1, b"Exif\0\0XX*\0" + PLANTED),
     "program's comment": jpeg_with(0xFE, b"CREATOR: gd-jpeg v1.0 (using IJG JPEG v62)"),
     "blank comment": jpeg_with(0xFE, b"   \0"),
-    "profile": burdened.with_segments(RGB, burdened.SEGMENTS["profile in three"]),
+    "profile": planted_metadata.with_segments(RGB, planted_metadata.SEGMENTS["profile in three"]),
     "Ducky": jpeg_with(0xEC, b"Ducky\0\1\0\4\0\0\0<\0\0"),
-    "IPTC version alone": with_resources((0x0404, burdened.iptc(0, b"\0\2"))),
+    "IPTC version alone": with_resources((0x0404, planted_metadata.iptc(0, b"\0\2"))),
     "Photoshop resolution": with_resources((0x03ED, bytes(16))),
     "program's PNG text": with_text(b"tEXt", b"Software\0Matplotlib version3.9"),
     "blank PNG text": with_text(b"tEXt", b"Comment\0 "),
-    "PNG profile": burdened.with_chunks(PNG, burdened.PROFILES["iCCP"]),
+    "PNG profile": planted_metadata.with_chunks(PNG, planted_metadata.PROFILES["iCCP"]),
     "tifffile's shape": tiff_with(270, '{"shape": [24, 40]}'),
     "ImageJ's shape": tiff_with(270, "ImageJ=1.53\nimages=1\n"),
     "PPM of GIMP": b"P5\n# Created by GIMP version 2.10\n2 1\n255\n\1\2",
@@ -159,14 +164,14 @@ NEUTRAL = {
     "plain gif": other("GIF"),
     "plain bmp": other("BMP"),
 }
-NEUTRAL |= {f"jpeg {name}": data for name, data in burdened.PLAIN_JPEGS.items()}
-NEUTRAL |= {f"png {name}": data for name, data in burdened.PLAIN_PNGS.items()}
+NEUTRAL |= {f"jpeg {name}": data for name, data in planted_metadata.PLAIN_JPEGS.items()}
+NEUTRAL |= {f"png {name}": data for name, data in planted_metadata.PLAIN_PNGS.items()}
 
 
 @pytest.mark.parametrize("name", NEUTRAL)
 def test_file_that_names_nobody_holds_nothing(name):
     data = NEUTRAL[name]
-    assert held(data, formats.identify(data)) == ()
+    assert held(data, files.identify(data)) == ()
 
 
 def test_entry_whose_value_lies_outside_the_file_is_blank():
@@ -188,11 +193,11 @@ def test_what_stands_before_damage_counts():
 
 @pytest.mark.parametrize("form", ["jpeg", "png", "gif", "webp", "tiff", "ppm", "bmp"])
 def test_damaged_files_end_in_names_and_never_in_an_error(form, recwarn):
-    files = [data for _, data in [*NAMED.items(), *SAME_NAME] if formats.identify(data) == form]
-    files += [data for data in NEUTRAL.values() if formats.identify(data) == form]
+    whole = [data for _, data in [*NAMED.items(), *SAME_NAME] if files.identify(data) == form]
+    whole += [data for data in NEUTRAL.values() if files.identify(data) == form]
     rng = random.Random(5)
     for _ in range(300):
-        data = bytearray(rng.choice(files)[: rng.choice((None, None, rng.randrange(400)))])
+        data = bytearray(rng.choice(whole)[: rng.choice((None, None, rng.randrange(400)))])
         for _ in range(rng.choice((1, 20, 200))):
             if data:
                 data[rng.randrange(min(len(data), 600))] = rng.randrange(256)

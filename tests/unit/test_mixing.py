@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from segrecord.reading.mixing import mixing_of, residuals, tail
+from segrecord.read.stats import residuals, shard_balance_of, tail_probability
 
 
 def table_of(labels, shards):
@@ -46,24 +46,24 @@ def test_the_tail_is_that_of_the_hypergeometric_distribution(seed):
     table = rng.integers(0, (3, 30, 300)[seed % 3], (3, 4)) + np.eye(3, 4, dtype=int)
     for row, column in np.ndindex(table.shape):
         expected = float(exact_tail(table, row, column))
-        assert math.isclose(tail(table, row, column), expected, rel_tol=1e-9)
+        assert math.isclose(tail_probability(table, row, column), expected, rel_tol=1e-9)
 
 
 def test_the_tail_of_what_no_shuffle_does_is_no_error():
-    assert tail(np.array([[10**6, 0], [0, 10**6]]), 0, 0) == 1e-300
-    assert 0.49 < tail(np.full((2, 2), 10**7), 0, 0) < 0.51
+    assert tail_probability(np.array([[10**6, 0], [0, 10**6]]), 0, 0) == 1e-300
+    assert 0.49 < tail_probability(np.full((2, 2), 10**7), 0, 0) < 0.51
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_random_shuffle_is_called_well_mixed(seed):
     labels = np.repeat(["nevus", "melanoma", "keratosis"], [1200, 400, 400])
     np.random.default_rng(seed).shuffle(labels)
-    mixing = mixing_of(table_of(labels, 10))
-    assert mixing.mixed is True
-    assert mixing.p >= 0.0001
-    assert mixing.sentence == (
-        f"classes are well mixed over shards: largest residual {mixing.residual:.1f}, "
-        f"as random shuffles have it (p {mixing.p:.2g})"
+    balance = shard_balance_of(table_of(labels, 10))
+    assert balance.mixed is True
+    assert balance.p >= 0.0001
+    assert balance.sentence == (
+        f"classes are well mixed over shards: largest residual {balance.residual:.1f}, "
+        f"as random shuffles have it (p {balance.p:.2g})"
     )
 
 
@@ -77,19 +77,19 @@ def test_false_alarms_on_random_shuffles_are_as_rare_as_stated(counts):
             dealt = rng.multivariate_hypergeometric(left, left.sum() // (number + 1))
             left = left - dealt
             shards[str(number)] = dict(zip("abc", dealt.tolist(), strict=True))
-        alarms += mixing_of(shards).mixed is False
+        alarms += shard_balance_of(shards).mixed is False
     assert alarms <= 2  # of 4000, 1 in 10,000 are 0.4; the normal distribution calls 5
 
 
 def test_a_shuffle_that_is_a_little_uneven_is_no_alarm_and_no_two_figures_are_equal():
     counts = {"a": {"x": 70, "y": 30}, **{name: {"x": 50, "y": 50} for name in "bcdefghij"}}
-    mixing = mixing_of(counts)
-    assert 0.0001 < mixing.p < 0.01  # which was called NOT well mixed
-    assert mixing.mixed is True
+    balance = shard_balance_of(counts)
+    assert 0.0001 < balance.p < 0.01  # which was called NOT well mixed
+    assert balance.mixed is True
     assert re.fullmatch(
         r"classes are well mixed over shards: largest residual 3\.8, as random shuffles have it "
         r"\(p 0\.00\d+\)",
-        mixing.sentence,
+        balance.sentence,
     )
 
 
@@ -97,36 +97,36 @@ def test_a_shuffle_that_is_a_little_uneven_is_no_alarm_and_no_two_figures_are_eq
 def test_a_p_beside_the_limit_is_told_apart_from_it(more):
     counts = {name: {"x": 5000, "y": 5000} for name in "abcdefghij"}
     counts["a"] = {"x": 5200 + more, "y": 4800 - more}
-    mixing = mixing_of(counts)
-    said = float(re.search(r"\(p (\S+)\)", mixing.sentence)[1])
-    assert math.isclose(said, mixing.p, rel_tol=0.1)
-    assert (said < 0.0001) == (mixing.p < 0.0001)
-    assert ("NOT" in mixing.sentence) == (mixing.mixed is False) == (mixing.p < 0.0001)
+    balance = shard_balance_of(counts)
+    said = float(re.search(r"\(p (\S+)\)", balance.sentence)[1])
+    assert math.isclose(said, balance.p, rel_tol=0.1)
+    assert (said < 0.0001) == (balance.p < 0.0001)
+    assert ("NOT" in balance.sentence) == (balance.mixed is False) == (balance.p < 0.0001)
 
 
 def test_sorted_classes_are_called_not_mixed_and_the_cell_is_named():
     labels = np.repeat(["cat", "dog"], [500, 500])
-    mixing = mixing_of(table_of(labels, 10))
-    assert mixing.mixed is False
-    assert mixing.residual > 10
-    assert mixing.sentence.startswith("classes are NOT well mixed over shards: largest residual")
-    assert "as fewer than 1 in 10,000 random shuffles have it (p " in mixing.sentence
-    assert f"({mixing.class_name!r} in {mixing.shard})" in mixing.sentence
+    balance = shard_balance_of(table_of(labels, 10))
+    assert balance.mixed is False
+    assert balance.residual > 10
+    assert balance.sentence.startswith("classes are NOT well mixed over shards: largest residual")
+    assert "as fewer than 1 in 10,000 random shuffles have it (p " in balance.sentence
+    assert f"({balance.class_name!r} in {balance.shard})" in balance.sentence
 
 
 def test_a_slightly_sorted_table_is_called_not_mixed_too():
     labels = np.repeat(["cat", "dog"], [500, 500])
     rng = np.random.default_rng(0)
     rng.shuffle(labels[:300])  # dogs all at the end
-    assert mixing_of(table_of(labels, 10)).mixed is False
+    assert shard_balance_of(table_of(labels, 10)).mixed is False
 
 
 def test_cells_with_few_expected_records_are_left_out_and_it_is_said():
     counts = {"a": {"common": 96, "rare": 4}, "b": {"common": 100, "rare": 0}}
-    mixing = mixing_of(counts)
-    assert mixing.left_out == 2
-    assert mixing.sentence.endswith("(2 cells with under 5 expected records left out)")
-    assert mixing.mixed is True
+    balance = shard_balance_of(counts)
+    assert balance.left_out == 2
+    assert balance.sentence.endswith("(2 cells with under 5 expected records left out)")
+    assert balance.mixed is True
 
 
 @pytest.mark.parametrize(
@@ -142,5 +142,5 @@ def test_cells_with_few_expected_records_are_left_out_and_it_is_said():
     ],
 )
 def test_where_nothing_can_be_said_that_is_said(counts, sentence):
-    mixing = mixing_of(counts)
-    assert (mixing.mixed, mixing.sentence) == (None, sentence)
+    balance = shard_balance_of(counts)
+    assert (balance.mixed, balance.sentence) == (None, sentence)

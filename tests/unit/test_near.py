@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from segrecord.pixels import perceptual
-from segrecord.quality import near
+from segrecord.duplicates import near
+from segrecord.images import perceptual
 
 
 def randoms(count, seed=0):

@@ -1,13 +1,18 @@
 """The options: every rule, and that the message states rule and value."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
+from tests import datasets
 
-from segrecord.errors import UsageError
-from segrecord.options import GROUPS, Options
-from segrecord.splits import SIDE_FILES, fold_names, name_rule
+from segrecord.cli import cli
+from segrecord.errors import RecordError, UsageError
+from segrecord.format import manifest
+from segrecord.options import OPTIONS, Options
+from segrecord.split_names import SIDE_FILES, fold_names, name_rule
+from segrecord.write.assemble import recorded_options
 
 BAD = [
     ({"shards": 0}, "shards must be at least 1, got 0"),
@@ -124,7 +129,7 @@ def test_a_bad_value_is_refused_with_rule_and_value(flat, message):
 def test_every_option_with_a_rule_has_a_bad_value_above():
     free = {"metadata", "image_column", "mask_column", "group_column"}
     free |= {"split_column", "key_column", "classes", "rest_class"}
-    names = {option.name for kind in GROUPS.values() for option in dataclasses.fields(kind)}
+    names = set(OPTIONS)
     assert names - free == {name for flat, _ in BAD for name in flat}
 
 
@@ -190,3 +195,54 @@ def test_the_usual_split_names_are_free():
     for name in ("train", "val", "test", "validation", "fold_1", "holdout"):
         assert name_rule(name) == ""
     assert all(name_rule(name.split("_")[0].split("-")[0]) for name in SIDE_FILES)
+
+
+# What an option's field says of it is what happens.
+
+
+def test_where_things_lie_and_how_a_run_goes_changes_no_byte():
+    assert {name for name, option in OPTIONS.items() if not option.changes_bytes} == {
+        *("root", "classes", "facts", "on_error", "extend", "exclude", "pseudonymize"),
+        *("crosswalk", "card", "no_report", "no_thumbnails", "workers", "overwrite"),
+    }
+
+
+def test_a_scan_takes_the_options_that_change_what_it_finds():
+    taken = {parameter.name for parameter in cli.commands["scan"].params}
+    assert {name for name, option in OPTIONS.items() if option.scan} == taken & set(OPTIONS)
+    assert taken - set(OPTIONS) == {
+        *("source", "facts_file", "findings", "write_samples", "as_json"),
+    }
+
+
+@pytest.mark.parametrize(
+    "flat",
+    [
+        {},
+        {"mask_map": "0=a,7=ignore,9=b", "size": "4x6", "keep_columns": ["a,b", "c"]},
+        {"split": "train=0.1,val=0.7,test=0.2", "shard_size": "2MiB", "metadata": ["t.csv"]},
+        {"folds": 3, "schema": "raw", "one_hot": True, "ignore": "no-group", "error": "dark-image"},
+        {"metadata": ["a.csv", "b.csv"], "schema": "plain", "mask_values": "keep"},
+    ],
+    ids="-".join,
+)
+def test_a_manifest_gives_back_the_options_of_its_build(tmp_path, flat):
+    options = Options.of(**flat)
+    recorded = json.loads(json.dumps(recorded_options(options)))
+    made = manifest.load(datasets.make(tmp_path / "set"))
+    schema = options.records.schema
+    made = made.model_copy(update={"options": recorded, "schema_name": schema})
+    assert made.build_options() == options
+
+
+def test_tables_whose_names_are_hidden_are_no_options_and_damaged_ones_are_a_damaged_manifest(
+    tmp_path,
+):
+    made = manifest.load(datasets.make(tmp_path / "set"))
+    hidden = made.model_copy(update={"options": {"source": {"metadata": ["", ""]}}})
+    assert hidden.metadata_tables == ("", "")
+    assert hidden.build_options().source.metadata == ()
+    for damaged in ({"folds": "x"}, {"unheard": 1}):
+        odd = made.model_copy(update={"options": {"plan": damaged}})
+        with pytest.raises(RecordError, match=r"dataset\.json: is damaged at options: "):
+            odd.build_options()

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from segrecord.errors import UsageError
-from segrecord.reading import order
-from segrecord.reading.order import MAX_SEED, Order, State
+from segrecord.read import sampler
+from segrecord.read.sampler import MAX_SEED, ShardedSampler, State
 
 PRINT = "ab" * 32
 
 
 def test_the_hash_is_splitmix64():
     # The first outputs of the generator with state 0, as its authors' program prints them.
-    outputs = [order.mix(number * 0x9E3779B97F4A7C15 & MAX_SEED) for number in (1, 2, 3)]
+    outputs = [sampler.mix(number * 0x9E3779B97F4A7C15 & MAX_SEED) for number in (1, 2, 3)]
     assert outputs == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
 
 
@@ -28,28 +28,28 @@ def test_the_hash_is_splitmix64():
     ],
 )
 def test_the_order_is_this_for_ever(count, seed, epoch, expected):
-    assert [order.permute(place, count, seed, epoch) for place in range(count)] == expected
+    assert [sampler.permute(place, count, seed, epoch) for place in range(count)] == expected
 
 
 def test_the_order_of_ten_billion_rows_is_this_for_ever():
     places = [0, 1, 9_999_999_999]
     expected = [6890383425, 9125274506, 9790300115]
-    assert [order.permute(place, 10**10, 42, 7) for place in places] == expected
-    assert order.permute_many(np.array(places), 10**10, 42, 7).tolist() == expected
+    assert [sampler.permute(place, 10**10, 42, 7) for place in places] == expected
+    assert sampler.permute_many(np.array(places), 10**10, 42, 7).tolist() == expected
 
 
 def test_every_row_comes_to_every_place_alike():
     epochs, count = 4000, 7
     seen = np.zeros((count, count))
     for epoch in range(epochs):
-        seen[np.arange(count), order.permute_many(np.arange(count), count, 1, epoch)] += 1
+        seen[np.arange(count), sampler.permute_many(np.arange(count), count, 1, epoch)] += 1
     expected = epochs / count
     # 36 degrees of freedom; a fair order exceeds 80 once in 30,000 seeds.
     assert ((seen - expected) ** 2 / expected).sum() < 80
 
 
 def test_neighbours_and_epochs_are_not_alike():
-    first, second = (order.permute_many(np.arange(5000), 5000, 1, epoch) for epoch in (0, 1))
+    first, second = (sampler.permute_many(np.arange(5000), 5000, 1, epoch) for epoch in (0, 1))
     assert abs(np.corrcoef(first[:-1], first[1:])[0, 1]) < 0.06
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.06
     assert (first == second).sum() < 10
@@ -97,16 +97,17 @@ def test_a_state_of_other_data_is_refused():
         ({"count": -1}, "count must be a whole number of at least 0, got -1"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
         ({"batch_size": 2.0}, "batch_size must be a whole number of at least 1, got 2.0"),
-        ({"ranks": 0}, "ranks must be"),
-        ({"rank": 2, "ranks": 2}, r"rank must be in \[0, 2\), got 2"),
+        ({"world_size": 0}, "world_size must be"),
+        ({"rank": 2, "world_size": 2}, r"rank must be in \[0, 2\), got 2"),
         ({"rank": -1}, "rank must be"),
         ({"seed": -5}, "seed must be"),
-        ({"tail": "keep"}, "tail must be drop, pad or exact, got 'keep'"),
+        ({"drop_last": "keep"}, "drop_last must be True or False, got 'keep'"),
+        ({"pad": 1}, "pad must be True or False, got 1"),
     ],
 )
 def test_a_wrong_order_is_refused(change, message):
     with pytest.raises(UsageError, match=message):
-        Order(**({"count": 10, "batch_size": 2} | change))
+        ShardedSampler(**({"count": 10, "batch_size": 2} | change))
 
 
 def rows(found):
@@ -114,33 +115,33 @@ def rows(found):
 
 
 def test_without_a_seed_the_stored_order_is_dealt_to_the_ranks():
-    dealt = [Order(10, 2, ranks=2, rank=rank) for rank in (0, 1)]
+    dealt = [ShardedSampler(10, 2, world_size=2, rank=rank) for rank in (0, 1)]
     assert [rows(one.batches(0)) for one in dealt] == [[[0, 2], [4, 6]], [[1, 3], [5, 7]]]
     assert [step.consumed for step in dealt[1].batches(0)] == [4, 8]
 
 
 def test_pad_fills_up_from_the_beginning_and_says_so():
-    dealt = [Order(5, 2, ranks=2, rank=rank, tail="pad") for rank in (0, 1)]
+    dealt = [ShardedSampler(5, 2, world_size=2, rank=rank, pad=True) for rank in (0, 1)]
     last = [list(one.batches(0))[-1] for one in dealt]
     assert rows(last) == [[4, 1], [0, 2]]
     assert [step.valid.tolist() for step in last] == [[True, False], [False, False]]
     assert {step.consumed for step in last} == {5}
-    few = Order(2, 5, tail="pad").step(0, 0)
+    few = ShardedSampler(2, 5, pad=True).step(0, 0)
     assert (few.rows.tolist(), few.valid.sum()) == ([0, 1, 0, 1, 0], 2)
 
 
-def test_exact_gives_shorter_batches_and_to_some_ranks_none():
-    dealt = [Order(5, 2, ranks=2, rank=rank, tail="exact") for rank in (0, 1)]
+def test_without_drop_last_there_are_shorter_batches_and_to_some_ranks_none():
+    dealt = [ShardedSampler(5, 2, world_size=2, rank=rank, drop_last=False) for rank in (0, 1)]
     assert [rows(one.batches(0)) for one in dealt] == [[[0, 2], [4]], [[1, 3]]]
     assert [one.steps() for one in dealt] == [2, 1]
 
 
 def test_nothing_gives_no_batch():
-    for tail in ("drop", "pad", "exact"):
-        assert Order(0, 2, seed=1, tail=tail).steps() == 0
-        assert Order(4, 2, seed=1, tail=tail).steps(4) == 0
+    for last in ({}, {"pad": True}, {"drop_last": False}):
+        assert ShardedSampler(0, 2, seed=1, **last).steps() == 0
+        assert ShardedSampler(4, 2, seed=1, **last).steps(4) == 0
 
 
 def test_a_state_past_the_end_is_refused():
     with pytest.raises(UsageError, match="the state counts 5 samples, an epoch has 4"):
-        Order(4, 2).steps(5)
+        ShardedSampler(4, 2).steps(5)

@@ -10,10 +10,11 @@ from PIL import Image, ImageOps
 
 import segrecord
 from make import blob, encoded, exif, picture, put, segment, with_chunk
-from segrecord.building import shard
+from scanned import finding_of
 from segrecord.errors import DataError, PixelError, RecordError
-from segrecord.pixels import image, mask, png
-from segrecord.quality.scan import Row, ScanTask, scan_rows
+from segrecord.images import image, mask, png
+from segrecord.scanning.worker import Row, ScanTask, scan_rows
+from segrecord.write import shard_writer
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -98,14 +99,16 @@ def test_read_back_compares_the_size_of_what_is_stored_with_the_index(
     put(tmp_path / "in/images/a.png", png.encode(picture(height=9, width=13)))
     put(tmp_path / "in/masks/a.png", png.encode(blob(height=9, width=13)))
     if wrong == "image":
-        other = shard._Image(png.encode(picture(height=13, width=9)), "png", 9, 13, 3)
+        other = shard_writer._Image(png.encode(picture(height=13, width=9)), "png", 9, 13, 3)
         if schema == "raw":
-            other = shard._Image(bytes(9 * 12 * 3), "raw", 9, 13, 3)
-        monkeypatch.setattr(shard, "_image", lambda *_: other)
+            other = shard_writer._Image(bytes(9 * 12 * 3), "raw", 9, 13, 3)
+        monkeypatch.setattr(shard_writer, "_image", lambda *_: other)
     else:
         stored = png.encode(blob(height=13, width=9)) if schema == "deeplab" else bytes(9 * 12)
         monkeypatch.setattr(
-            shard, "_mask", lambda *_: shard.Mask(stored, present=True, pixels={0: 117})
+            shard_writer,
+            "_mask",
+            lambda *_: shard_writer.Mask(stored, present=True, pixels={0: 117}),
         )
     with pytest.raises(RecordError, match=rf"the {wrong} (is 13 x 9|has \d+ bytes)"):
         segrecord.build(tmp_path / "in", tmp_path / "out", schema=schema, ignore=("no-group",))
@@ -132,9 +135,10 @@ def warned(tmp_path, data, *, masks=()):
     task = ScanTask((Row("a", path, masks),), "full", None, (None,))
     (found,) = scan_rows(task)
     problems = found.facts["problems"]
-    assert {problem["level"] for problem in problems} <= {"warning"}
-    assert {problem["code"] for problem in problems} <= {"orientation-ignored"}
-    return [(problem["path"], problem["message"]) for problem in problems]
+    told = [finding_of(problem) for problem in problems]
+    assert {one.level for one in told} <= {"warning"}
+    assert {one.code for one in told} <= {"orientation-ignored"}
+    return [(one.path, one.message) for one in told]
 
 
 IGNORED = {

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from make import put
-from segrecord.pixels import exif, image, perceptual, png
-from segrecord.pixels.perceptual import Wanted
+from segrecord.images import exif, image, perceptual, png
+from segrecord.images.perceptual import Wanted
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 REAL = (

@@ -9,9 +9,10 @@ import pytest
 from make import samples_of
 from segrecord.errors import UsageError
 from segrecord.options import PlanOptions
-from segrecord.planning import plan
-from segrecord.planning.joined import join
-from segrecord.planning.order import order, ranks
+from segrecord.splits import plan
+from segrecord.splits.groups import join
+from segrecord.splits.groups import seeded_hashes as ranks
+from segrecord.splits.groups import seeded_order as order
 
 
 def planned(count=20, *, labels=None, groups=None, splits=None, sizes=None, **options):
@@ -52,10 +53,10 @@ def test_the_order_of_a_few_keys_is_what_it_always_was():
 
 
 def test_equal_hashes_fall_back_on_the_key(monkeypatch):
-    from segrecord.planning import order as module
+    from segrecord.splits import groups as module
 
-    monkeypatch.setattr(module, "ranks", lambda keys, _: np.zeros(len(keys), np.uint64))
-    assert module.order(["b", "c", "a"], 0).tolist() == [2, 0, 1]
+    monkeypatch.setattr(module, "seeded_hashes", lambda keys, _: np.zeros(len(keys), np.uint64))
+    assert module.seeded_order(["b", "c", "a"], 0).tolist() == [2, 0, 1]
 
 
 def test_without_a_split_everything_is_train_in_ten_shards_of_equal_number():

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from segrecord.errors import PixelError
-from segrecord.pixels import png
+from segrecord.images import png
 
 PASSES = [
     (0, 0, 8, 8),

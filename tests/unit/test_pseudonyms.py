@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,33 +16,36 @@ from PIL import PngImagePlugin
 
 import segrecord
 from make import blob, encoded, listing, picture, put
-from segrecord.codes import CODES
-from segrecord.engines import InlineEngine
-from segrecord.errors import Finding, OutputError, UsageError
+from segrecord.catalogue import CODES
+from segrecord.errors import OutputError, UsageError
+from segrecord.executors import InlineEngine
+from segrecord.findings import Finding, Related
+from segrecord.images import png
 from segrecord.options import RecordOptions
-from segrecord.pipeline import disclosure
-from segrecord.pipeline.pseudonyms import (
+from segrecord.privacy import redact
+from segrecord.privacy.pseudonyms import (
     MAX_SECRET,
     check_value,
-    disguise,
     pseudonym,
+    pseudonymize,
     read_secret,
     rekeyed,
     require_same,
 )
-from segrecord.pixels import png
-from segrecord.sources.understood import Sample, Understood, samples_table
+from segrecord.sources.loaded import LoadedSource, Note, Sample, samples_table
 from segrecord.tables import FACTS
 
 SECRET, OTHER = bytes(range(32)), bytes(range(1, 33))
 
 
-def understood(rows, findings=(), keep=()):
+def loaded(rows, findings=(), keep=()):
     """A source of (key, group, meta ...) rows whose images are called as their keys."""
     samples = [
         Sample(key, f"/in/{key}.png", group=group, meta=tuple(meta)) for key, group, *meta in rows
     ]
-    return Understood(samples_table(samples, keep), tuple(findings), "smith.csv: image", {})
+    return LoadedSource(
+        samples_table(samples, keep), tuple(findings), (Note("table", "smith.csv: image"),), {}
+    )
 
 
 PATIENTS = [("a", "Smith"), ("b", "Smith"), ("c", "Jones"), ("d", None)]
@@ -111,35 +115,47 @@ def test_another_secret_than_the_dataset_s_is_refused():
 
 
 def test_keys_and_groups_are_replaced_and_what_is_equal_stays_equal():
-    hidden = disguise(understood(PATIENTS), SECRET).understood
+    hidden = pseudonymize(loaded(PATIENTS), SECRET).loaded
     rows = {row["image"]: row for row in hidden.samples.to_pylist()}
     for key, group in PATIENTS:
         row = rows[f"/in/{key}.png"]
         assert row["key"] == pseudonym(SECRET, "key", key)
         assert row["group"] == (group and pseudonym(SECRET, "group", group))
-    assert hidden.samples.schema.equals(understood(PATIENTS).samples.schema)
+    assert hidden.samples.schema.equals(loaded(PATIENTS).samples.schema)
 
 
 def test_the_rows_stand_in_the_order_of_the_pseudonyms_not_of_the_names():
     rows = [(f"patient{number:03d}", None) for number in range(50)]
-    keys = disguise(understood(rows), SECRET).understood.samples["key"].to_pylist()
+    keys = pseudonymize(loaded(rows), SECRET).loaded.samples["key"].to_pylist()
     assert keys == sorted(keys)
     assert keys != [pseudonym(SECRET, "key", key) for key, _ in rows]
 
 
 def test_the_sentence_and_the_findings_keys_are_disguised():
-    findings = [Finding("error", "no-class", "e", "list.csv row 7", "e has none", "")]
-    hidden = disguise(understood(PATIENTS, findings), SECRET).understood
+    findings = [
+        Finding("no-class", "e", "list.csv row 7", values={"message": "e has none", "fix": ""})
+    ]
+    hidden = pseudonymize(loaded(PATIENTS, findings), SECRET).loaded
     assert hidden.findings[0].key == pseudonym(SECRET, "key", "e")
     assert "smith" not in hidden.sentence
 
 
+def test_related_samples_are_named_by_pseudonyms_too():
+    related = (Related("b", "/in/b.png"), Related("", "list.csv row 8"))
+    found = Finding("metadata-conflict", "a", "list.csv row 7", related)
+    (hidden,) = pseudonymize(loaded(PATIENTS, [found]), SECRET).loaded.findings
+    assert hidden.related == (
+        Related(pseudonym(SECRET, "key", "b"), "/in/b.png"),
+        Related("", "list.csv row 8"),
+    )
+
+
 def test_two_keys_with_one_pseudonym_are_refused(monkeypatch):
-    from segrecord.pipeline import pseudonyms
+    from segrecord.privacy import pseudonyms
 
     monkeypatch.setattr(pseudonyms, "pseudonym", lambda *_: "0" * 32)
     with pytest.raises(UsageError, match="two names have the same pseudonym"):
-        disguise(understood(PATIENTS), SECRET)
+        pseudonymize(loaded(PATIENTS), SECRET)
 
 
 @pytest.mark.parametrize(
@@ -153,15 +169,15 @@ def test_two_keys_with_one_pseudonym_are_refused(monkeypatch):
 def test_a_kept_column_that_repeats_what_is_to_be_replaced_is_refused(what, cells):
     rows = [(*row, cell) for row, cell in zip(PATIENTS, cells, strict=True)]
     with pytest.raises(UsageError, match=f"column who is the {what} of each sample"):
-        disguise(understood(rows, keep=["who"]), SECRET)
+        pseudonymize(loaded(rows, keep=["who"]), SECRET)
 
 
 def test_other_kept_columns_stay():
     rows = [(*row, age) for row, age in zip(PATIENTS, ["1", "Smith", None, "4"], strict=True)]
-    hidden = disguise(understood(rows, keep=["age"]), SECRET).understood
+    hidden = pseudonymize(loaded(rows, keep=["age"]), SECRET).loaded
     ages = {row["image"]: row["meta/age"] for row in hidden.samples.to_pylist()}
     assert [ages[f"/in/{key}.png"] for key in "abcd"] == ["1", "Smith", None, "4"]
-    disguise(understood([(*row, None) for row in PATIENTS], keep=["empty"]), SECRET)
+    pseudonymize(loaded([(*row, None) for row in PATIENTS], keep=["empty"]), SECRET)
 
 
 def test_facts_of_an_earlier_scan_are_found_under_the_pseudonyms():
@@ -173,41 +189,81 @@ def test_facts_of_an_earlier_scan_are_found_under_the_pseudonyms():
 
 
 def test_the_person_who_builds_reads_the_names():
-    disguised = disguise(understood(PATIENTS), SECRET)
+    disguised = pseudonymize(loaded(PATIENTS), SECRET)
     key, group = pseudonym(SECRET, "key", "a"), pseudonym(SECRET, "group", "Smith")
     unknown = "0" * 32
     found = Finding(
-        "error", "c", key, "p", f"as '{key}', {unknown}; group {group}x", f"see {group}"
+        "c",
+        key,
+        "p",
+        values={"message": f"as '{key}', {unknown}; group {group}x", "fix": f"see {group}"},
+        level="error",
     )
-    assert disclosure.recognised([found, found._replace(key="")], disguised.crosswalk) == (
-        Finding("error", "c", "a", "p", f"as 'a', {unknown}; group {group}x", "see Smith"),
-        Finding("error", "c", "", "p", f"as 'a', {unknown}; group {group}x", "see Smith"),
+    assert redact.with_names([found, replace(found, key="")], disguised.crosswalk) == (
+        Finding(
+            "c",
+            "a",
+            "p",
+            values={"message": f"as 'a', {unknown}; group {group}x", "fix": "see Smith"},
+            level="error",
+        ),
+        Finding(
+            "c",
+            "",
+            "p",
+            values={"message": f"as 'a', {unknown}; group {group}x", "fix": "see Smith"},
+            level="error",
+        ),
     )
-    assert disclosure.recognised([], disguised.crosswalk) == ()
+    assert redact.with_names([], disguised.crosswalk) == ()
+
+
+def test_the_person_who_builds_reads_the_names_of_related_samples_and_groups():
+    disguised = pseudonymize(loaded(PATIENTS), SECRET)
+    key, group = pseudonym(SECRET, "key", "a"), pseudonym(SECRET, "group", "Smith")
+    found = Finding(
+        "duplicate",
+        key,
+        "p",
+        (Related(key, "q"), Related("0" * 32)),
+        {"group": group, "groups": [group, "x"], "count": 2},
+    )
+    (shown,) = redact.with_names([found], disguised.crosswalk)
+    assert shown.key == "a"
+    assert shown.related == (Related("a", "q"), Related("0" * 32))
+    assert shown.values == {"group": "Smith", "groups": ["Smith", "x"], "count": 2}
 
 
 def test_the_dataset_s_lists_tell_code_and_problem_alone_in_the_order_of_the_pseudonyms():
     code = next(iter(CODES))
     findings = [
-        Finding("warning", code, "b", "/in/smith.png", "smith", "ask smith"),
-        Finding("error", "unknown-code", "a", "x", "y", "z"),
-        Finding("info", code, "", "", "smith and jones", ""),
+        Finding(
+            code,
+            "b",
+            "/in/smith.png",
+            values={"message": "smith", "fix": "ask smith"},
+            level="warning",
+        ),
+        Finding("unknown-code", "a", "x", values={"message": "y", "fix": "z"}, level="error"),
+        Finding(code, "", "", values={"message": "smith and jones", "fix": ""}, level="info"),
     ]
-    assert disclosure.told(findings) == (
-        Finding("info", code, "", "", CODES[code].problem, ""),
-        Finding("error", "unknown-code", "a", "", "unknown-code", ""),
-        Finding("warning", code, "b", "", CODES[code].problem, ""),
+    assert redact.redacted(findings) == (
+        Finding(code, "", "", values={"message": CODES[code].problem, "fix": ""}, level="info"),
+        Finding(
+            "unknown-code", "a", "", values={"message": "unknown-code", "fix": ""}, level="error"
+        ),
+        Finding(code, "b", "", values={"message": CODES[code].problem, "fix": ""}, level="warning"),
     )
 
 
 def test_the_facts_of_the_dataset_name_no_path_and_no_keyword():
-    problem = {"level": "error", "code": "c", "path": "/in/smith.png", "message": "m", "fix": "f"}
+    problem = {"code": "c", "path": "/in/smith.png", "values": '{"reason": "smith"}'}
     rows = [
         {"key": "a", "checks": "full", "problems": [problem], "metadata": None},
         {"key": "b", "checks": "full", "problems": [], "metadata": ["EXIF GPS", "PNG text Smith"]},
     ]
-    found = disclosure.told_facts(pa.Table.from_pylist(rows, FACTS))
-    bare = problem | {"path": "", "message": "c", "fix": ""}
+    found = redact.redacted_facts(pa.Table.from_pylist(rows, FACTS))
+    bare = {"code": "c", "path": "", "values": ""}
     assert found["problems"].to_pylist() == [[bare], []]
     assert found["metadata"].to_pylist() == [None, ["EXIF GPS", "PNG text"]]
     assert found.schema.equals(FACTS)
@@ -217,10 +273,10 @@ NASTY = [("a,b", 'say "x"'), ("line\rend", "line\nend"), ("é", "=1+1"), ("lone"
 
 
 def test_the_crosswalk_gives_every_name_back(tmp_path):
-    findings = [Finding("error", "missing-image", "gone", "r", "m", "f")]
-    disguised = disguise(understood(NASTY, findings), SECRET)
+    findings = [Finding("missing-image", "gone", "r", values={"message": "m", "fix": "f"})]
+    disguised = pseudonymize(loaded(NASTY, findings), SECRET)
     path = tmp_path / "walk.csv"
-    disclosure.write_crosswalk(path, disguised.crosswalk)
+    redact.write_crosswalk(path, disguised.crosswalk)
     rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode(), newline="")))
     assert [tuple(row.values()) for row in rows] == [
         *(
@@ -240,7 +296,7 @@ def test_the_crosswalk_gives_every_name_back(tmp_path):
 def test_the_crosswalk_is_readable_by_its_owner_alone_even_where_an_old_one_was_not(tmp_path):
     path = put(tmp_path / "walk.csv", b"old")
     path.chmod(0o666)
-    disclosure.write_crosswalk(path, disguise(understood(PATIENTS), SECRET).crosswalk)
+    redact.write_crosswalk(path, pseudonymize(loaded(PATIENTS), SECRET).crosswalk)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [found.name for found in tmp_path.iterdir()] == ["walk.csv"]
 
@@ -248,8 +304,8 @@ def test_the_crosswalk_is_readable_by_its_owner_alone_even_where_an_old_one_was_
 def test_a_crosswalk_that_cannot_be_written_is_said_so_and_leaves_nothing(tmp_path):
     (tmp_path / "walk.csv").mkdir()
     with pytest.raises(OutputError, match=r"the crosswalk .*walk\.csv cannot be written"):
-        disclosure.write_crosswalk(
-            tmp_path / "walk.csv", disguise(understood(PATIENTS), SECRET).crosswalk
+        redact.write_crosswalk(
+            tmp_path / "walk.csv", pseudonymize(loaded(PATIENTS), SECRET).crosswalk
         )
     assert [found.name for found in tmp_path.iterdir()] == ["walk.csv"]
 
@@ -257,15 +313,13 @@ def test_a_crosswalk_that_cannot_be_written_is_said_so_and_leaves_nothing(tmp_pa
 def places(tmp_path, key="key", crosswalk=None):
     crosswalk = None if crosswalk is None else str(tmp_path / crosswalk)
     records = RecordOptions(pseudonymize=str(tmp_path / key), crosswalk=crosswalk)
-    disclosure.check_places(records, tmp_path / "out")
+    redact.check_paths(records, tmp_path / "out")
 
 
 def test_key_file_and_crosswalk_beside_the_output_are_fine(tmp_path):
     places(tmp_path)
     places(tmp_path, crosswalk="walk.csv")
-    disclosure.write_crosswalk(
-        tmp_path / "walk.csv", disguise(understood(PATIENTS), SECRET).crosswalk
-    )
+    redact.write_crosswalk(tmp_path / "walk.csv", pseudonymize(loaded(PATIENTS), SECRET).crosswalk)
     places(tmp_path, crosswalk="walk.csv")  # a run that goes on writes it again
 
 
@@ -349,9 +403,9 @@ def test_no_file_of_the_dataset_holds_a_name_or_the_secret(tmp_path, inline, sch
 
 
 def test_verify_compares_with_the_source_by_the_same_key_file_alone(tmp_path, inline, monkeypatch):
-    from segrecord.pipeline import verifying
+    from segrecord.pipeline import verify_dataset
 
-    monkeypatch.setattr(verifying, "LocalEngine", lambda *_: InlineEngine())
+    monkeypatch.setattr(verify_dataset, "LocalEngine", lambda *_: InlineEngine())
     table, _ = hospital(tmp_path)
     key = put(tmp_path / "key", SECRET)
     out = tmp_path / "out"

@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,15 @@ def test_every_public_name_can_be_imported_and_is_documented(name):
     assert found.__name__ == name
     assert found.__doc__
     assert found.__module__.startswith("segrecord.")
+
+
+@pytest.mark.parametrize("verb", ["build", "open", "scan", "stats", "verify"])
+def test_what_a_public_verb_takes_and_returns_is_public(verb):
+    hints = typing.get_type_hints(getattr(segrecord, verb))
+    named = [kind for hint in hints.values() for kind in (hint, *typing.get_args(hint))]
+    ours = {kind.__name__ for kind in named if getattr(kind, "__module__", "")[:9] == "segrecord"}
+    assert ours
+    assert ours <= set(segrecord.__all__)
 
 
 def test_a_name_that_is_not_public_is_an_attribute_error():
@@ -67,7 +77,13 @@ def test_the_tensorflow_module_loads_no_tensorflow_until_it_is_used():
     assert "tensorflow" not in loaded("import segrecord.tensorflow")
 
 
-WORKERS = ["quality.scan", "building.shard", "reading.shards", "reading.compare", "_worker"]
+WORKERS = [
+    "scanning.worker",
+    "write.shard_writer",
+    "verification.shard_check",
+    "verification.source_compare",
+    "_worker",
+]
 
 
 @pytest.mark.parametrize("module", WORKERS)

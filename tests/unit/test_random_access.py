@@ -11,9 +11,9 @@ import pytest
 import datasets
 import segrecord
 from segrecord.errors import RecordError, UsageError
-from segrecord.reading import frames
-from segrecord.reading.columns import getter
-from segrecord.records import example
+from segrecord.format import example
+from segrecord.read import records
+from segrecord.read.index import getter
 
 
 def varint(number):
@@ -88,7 +88,7 @@ def test_the_disk_is_told_of_a_window_before_it_is_read_in_the_order_of_the_shar
     tmp_path, monkeypatch
 ):
     folder = datasets.make(tmp_path / "set", {"train": (70, 60)})
-    calls, pread, advise = [], frames.tfrecord._pread_once, os.posix_fadvise
+    calls, pread, advise = [], records.tfrecord._pread_once, os.posix_fadvise
 
     def advised(fd, offset, length, advice):
         calls.append(("advice", fd, offset, length))
@@ -99,7 +99,7 @@ def test_the_disk_is_told_of_a_window_before_it_is_read_in_the_order_of_the_shar
         return pread(fd, length, offset)
 
     monkeypatch.setattr(os, "posix_fadvise", advised)
-    monkeypatch.setattr(frames.tfrecord, "_pread_once", read)
+    monkeypatch.setattr(records.tfrecord, "_pread_once", read)
     segrecord.open(folder).__getitems__(range(129, -1, -1))
     kinds = [kind for kind, *_ in calls]
     assert kinds == ["advice"] * 64 + ["read"] * 64 + ["advice"] * 64 + ["read"] * 64 + [
@@ -122,12 +122,12 @@ def test_a_system_that_takes_no_advice_reads_the_same(tmp_path, monkeypatch):
 
 
 def test_threads_of_a_system_without_pread_have_descriptors_of_their_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(frames, "_SHARED", False)
+    monkeypatch.setattr(records, "_SHARED", False)
     opened = []
-    monkeypatch.setattr(frames.threading, "get_ident", lambda: len(opened))
+    monkeypatch.setattr(records.threading, "get_ident", lambda: len(opened))
     ds = segrecord.open(datasets.make(tmp_path / "set"))
-    real = frames.os.open
-    monkeypatch.setattr(frames.os, "open", lambda *a: opened.append(a[0]) or real(*a))
+    real = records.os.open
+    monkeypatch.setattr(records.os, "open", lambda *a: opened.append(a[0]) or real(*a))
     ds.raw(0)
     ds.raw(1)
     assert len(opened) == 2
@@ -206,7 +206,7 @@ def test_values_of_a_column_are_what_arrow_says_wherever_its_chunks_end(values):
 def test_many_rows_are_found_without_looking_at_them(tmp_path):
     """The rows of a selection and of a batch are computed, not listed: a batch costs its size."""
     ds = segrecord.open(datasets.make(tmp_path / "set", {"train": (1,)}))
-    many = segrecord.Dataset(ds.reader, range(5, 1 << 60))
+    many = segrecord.Dataset(ds.all_records, range(5, 1 << 60))
     assert many.index_rows(np.array([0, 1 << 50])).tolist() == [5, 5 + (1 << 50)]
-    picked = segrecord.Dataset(ds.reader, np.array([9, 4, 7]))
+    picked = segrecord.Dataset(ds.all_records, np.array([9, 4, 7]))
     assert picked.index_rows(np.array([2, 0, 0])).tolist() == [7, 9, 9]

@@ -1,7 +1,9 @@
 """`report.html`: what it says of every kind of dataset, and that data can do nothing in it."""
 
 import base64
+import csv
 import hashlib
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -15,10 +17,13 @@ import make
 import segrecord
 from segrecord.cli import cli
 from segrecord.errors import OutputError, RecordError
-from segrecord.pixels import png
-from segrecord.reporting import report
-from segrecord.reporting.report import thumbnails
+from segrecord.images import png
+from segrecord.report import page as report
+from segrecord.report import thumbnails
+from segrecord.tables import FINDINGS
 
+NO_LIST = "findings.csv is no list of findings"
+COLUMNS = ",".join(FINDINGS.names) + "\n"
 VOID = {"meta", "link", "img", "input", "br"}
 EVIL = ("<script>alert(1)</script>", "a\"b'c & d", "\u202egnp.evil", "日本語 ñ 😀", "k" * 300)
 
@@ -64,8 +69,12 @@ def pictures(content):
 
 
 def add_findings(folder, *rows):
-    with (folder / "findings.csv").open("a") as file:
-        file.writelines(",".join(row) + "\n" for row in rows)
+    """Each of level, code, key, path, message, fix, and perhaps the key of another sample."""
+    with (folder / "findings.csv").open("a", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        for level, code, key, path, message, fix, *others in rows:
+            related = json.dumps([[other, ""] for other in others]) if others else ""
+            writer.writerow((level, code, key, path, related, "", message, fix))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +166,7 @@ def test_control_characters_become_visible(tmp_path):
 def test_without_thumbnails_no_picture_is_in_it_and_no_shard_is_opened(tmp_path, monkeypatch):
     folder = datasets.make(tmp_path / "set")
     message = "the picture has exactly the pixels of 'set/000'"
-    add_findings(folder, ("warning", "duplicate", "set/001", "p", message, "f"))
+    add_findings(folder, ("warning", "duplicate", "set/001", "p", message, "f", "set/000"))
 
     def refuse(*_):
         raise AssertionError("a record was read")
@@ -251,13 +260,18 @@ def test_a_missing_shard_is_told_without_reading_records(tmp_path):
     ("name", "content", "said"),
     [
         ("findings.csv", None, "findings.csv is missing"),
-        ("findings.csv", b"a,b\n", "findings.csv does not begin"),
-        ("findings.csv", b"level,code,key,path,message,fix\nbad,row\n", "finding 1 is none"),
+        ("findings.csv", b"", f"{NO_LIST}: it does not begin with the names of columns"),
+        ("findings.csv", b"a,b\n", f"{NO_LIST}: it does not begin with the names of columns"),
+        ("findings.csv", f"{COLUMNS}bad,row\n".encode(), f"{NO_LIST}: CSV parse error"),
+        ("findings.csv", f"{COLUMNS}info,c,k,p,,,\xff,f\n".encode("latin-1"), NO_LIST),
         (
             "findings.csv",
-            b"level,code,key,path,message,fix\nfatal,c,k,p,m,f\n",
-            "finding 1 is none",
+            f"{COLUMNS}fatal,c,k,p,,,m,f\n".encode(),
+            f"{NO_LIST}: there is no level 'fatal'",
         ),
+        ("findings.csv", f"{COLUMNS}info,c,k,p,[[,,m,f\n".encode(), NO_LIST),
+        ("findings.csv", f"{COLUMNS}info,c,k,p,3,,m,f\n".encode(), NO_LIST),
+        ("findings.csv", f"{COLUMNS}info,c,k,p,,[1],m,f\n".encode(), NO_LIST),
         ("facts.arrow", b"noise" * 20, "facts.arrow is no sound Arrow file"),
     ],
 )
@@ -374,8 +388,7 @@ def test_a_finding_that_names_one_sample_of_two_says_so(tmp_path):
 def test_write_puts_it_beside_the_shards_whole_or_not_at_all(tmp_path, monkeypatch):
     folder = datasets.make(tmp_path / "set")
     path, damage = report.write(folder, thumbnails=False)
-    assert damage == ()
-    assert (path, path.name) == (folder / report.REPORT, "report.html")
+    assert (path, damage) == (folder / "report.html", ())
     assert path.read_bytes() == report.make(folder, thumbnails=False)
     assert path.stat().st_mode == (folder / "dataset.json").stat().st_mode
     before = {found.name for found in folder.iterdir()}
@@ -396,7 +409,7 @@ def test_the_command_line_says_what_is_damaged_and_fails(tmp_path):
     assert found.exit_code == 1
     assert shard.name in found.stderr
     assert "build the dataset again" in found.stderr
-    assert (folder / report.REPORT).exists()
+    assert (folder / "report.html").exists()
 
 
 def test_noise_does_not_make_the_page_larger_than_promised(tmp_path, inline):

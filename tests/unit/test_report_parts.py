@@ -11,14 +11,15 @@ from PIL import Image
 import datasets
 import make
 import segrecord
-from segrecord.errors import Finding
-from segrecord.pixels import png
-from segrecord.reporting.overlay import PALETTE
-from segrecord.reporting.report import charts, choosing, data, spread, svg, thumbnails
+from segrecord.export import sidecars
+from segrecord.findings import Finding, Related
+from segrecord.images import png
+from segrecord.images.overlay import PALETTE
+from segrecord.report import charts, distributions, gallery, inputs, thumbnails
 
 
 def read(folder):
-    return data.read(folder)
+    return inputs.read(folder)
 
 
 def test_the_extreme_masks_are_the_smallest_and_the_largest(tmp_path, inline):
@@ -30,15 +31,15 @@ def test_the_extreme_masks_are_the_smallest_and_the_largest(tmp_path, inline):
         image = png.encode(make.picture(number, 10, 10))
         make.put(tmp_path / "s" / "images" / f"{number:02}.png", image)
     found = read(segrecord.build(tmp_path / "s", tmp_path / "set").path)
-    choice = choosing.choose(found)
-    share = dict(zip(found.masks.row.tolist(), choosing.foreground(found.masks), strict=True))
+    choice = gallery.choose(found)
+    share = dict(zip(found.masks.row.tolist(), distributions.foreground(found.masks), strict=True))
     assert [share[row] for row in choice.smallest] == [0, 0, 0.1, 0.2, 0.3, 0.4]
     assert [share[row] for row in choice.largest] == [1, 0.9, 0.8, 0.7, 0.6, 0.5]
     assert len(set(choice.random)) == 12
 
 
 def test_few_samples_are_shown_once_in_each_part(tmp_path):
-    choice = choosing.choose(read(datasets.make(tmp_path / "set", {"train": (2,)})))
+    choice = gallery.choose(read(datasets.make(tmp_path / "set", {"train": (2,)})))
     assert choice.random == (0, 1)
     assert not set(choice.smallest) & set(choice.largest)
 
@@ -47,72 +48,57 @@ def test_of_suspicious_samples_every_code_has_some(tmp_path):
     folder = datasets.make(tmp_path / "set")
     with (folder / "findings.csv").open("a") as file:
         for code, keys in {"a": (0, 1, 2), "b": (7,), "c": (8, 0)}.items():
-            file.writelines(f"warning,{code},set/{key:03d},,m,f\n" for key in keys)
-        file.write("info,d,set/005,,m,f\nwarning,e,,,m,f\nwarning,f,unknown,,m,f\n")
-    assert choosing.choose(read(folder)).suspicious == (0, 7, 8, 1, 2)
+            file.writelines(f"warning,{code},set/{key:03d},,,,m,f\n" for key in keys)
+        file.write("info,d,set/005,,,,m,f\nwarning,e,,,,,m,f\nwarning,f,unknown,,,,m,f\n")
+    assert gallery.choose(read(folder)).suspicious == (0, 7, 8, 1, 2)
 
 
+@pytest.mark.parametrize("code", sorted(inputs.PAIR_CODES))
 @pytest.mark.parametrize(
-    "name", ["b", "it's", 'say "it\'s"', "a, that of 'x'", "back\\slash", "日本"]
+    "name", ["b", "it's", 'say "it\'s"', "a, that of 'x'", "back\\slash", "日本", "line\nbreak"]
 )
-@pytest.mark.parametrize(
-    ("code", "message"),
-    [
-        ("duplicate", "the picture has exactly the pixels of {!r}"),
-        (
-            "duplicate-split",
-            "it stands in split 'train', and a picture with exactly its pixels, {!r}, in split 'v'",
-        ),
-        (
-            "duplicate-label",
-            "its label is 'x' and 'y', that of {!r}, whose picture has exactly the same pixels, ''",
-        ),
-        (
-            "duplicate-mask",
-            "its mask differs from that of {!r}, whose picture has exactly the same pixels",
-        ),
-        (
-            "near-duplicate",
-            "nearly the same picture as {!r} (correlation 0.990), 'c' (correlation 0.9); grouped",
-        ),
-        (
-            "near-duplicate-split",
-            "it stands in split 't', and nearly the same picture, {!r} (correlation 1), in split",
-        ),
-        ("similar-pair", "it resembles {!r} (correlation 0.970, mirrored; from 0.98 on they would"),
-        ("duplicate-dropped", "left out: pixels, mask and class are those of {}"),
-    ],
-)
-def test_the_other_sample_of_a_pair_is_read_from_the_message(code, message, name):
-    finding = Finding("warning", code, "a", "a.png", message.format(name), "")
-    assert choosing.other_key(finding) == name
+def test_the_other_sample_of_a_pair_is_the_first_related_one(tmp_path, code, name):
+    related = (Related(name, "b.png"), Related("third"))
+    finding = Finding(code, "a", "a.png", related, {"message": "m", "fix": ""}, "warning")
+    folder = datasets.make(tmp_path / "set")
+    (folder / "findings.csv").write_bytes(sidecars.findings_csv([finding]))
+    assert list(map(gallery.other_key, gallery.choose_pairs(read(folder)))) == [name]
 
 
-def test_the_messages_of_a_real_build_name_the_other_sample(tmp_path, inline):
+def test_the_findings_of_a_real_build_name_the_other_sample(tmp_path, inline):
     source = make.source(tmp_path / "source", 6, classes=("it's",))
     copied = (source / "it's" / "images" / "0.png").read_bytes()
     make.put(source / "it's" / "images" / "copy.png", copied)
     built = segrecord.build(source, tmp_path / "set", ignore="duplicate-mask")
-    (found,) = choosing.pairs(read(built.path).findings.pairs)
-    assert {found.finding.key, found.other} == {"it's/images/0", "it's/images/copy"}
+    (found,) = gallery.choose_pairs(read(built.path))
+    assert {found.key, gallery.other_key(found)} == {"it's/images/0", "it's/images/copy"}
 
 
-def test_a_message_that_names_nobody_gives_no_pair():
-    finding = Finding("warning", "duplicate", "a", "", "no two pictures have the same pixels", "")
-    assert choosing.other_key(finding) == ""
-    assert len(choosing.pairs([finding, finding])) == 1
+def with_findings(folder, *findings):
+    """The tables of a dataset whose list holds these."""
+    (folder / "findings.csv").write_bytes(sidecars.findings_csv(findings))
+    return read(folder)
 
 
-def test_two_findings_about_two_samples_are_one_pair():
-    one = Finding("warning", "duplicate", "a", "", "exactly the pixels of 'b'", "")
-    two = Finding("error", "duplicate-label", "b", "", "that of 'a', whose", "")
-    two = two._replace(message="its label is 'x', that of 'a', whose picture")
-    assert len(choosing.pairs([one, two])) == 1
+def test_a_finding_that_names_nobody_gives_no_other_sample(tmp_path):
+    said = {"message": "no two pictures have the same pixels", "fix": ""}
+    finding = Finding("duplicate", "a", values=said)
+    found = with_findings(datasets.make(tmp_path / "set"), finding, finding)
+    assert list(map(gallery.other_key, gallery.choose_pairs(found))) == [""]
+
+
+def test_two_findings_about_two_samples_are_one_pair(tmp_path):
+    said = {"message": "m", "fix": ""}
+    one = Finding("duplicate", "a", "", (Related("b"),), said)
+    two = Finding("duplicate-label", "b", "", (Related("a"),), said, "warning")
+    other = Finding("dark-image", "c", "", (Related("d"),), said)
+    found = with_findings(datasets.make(tmp_path / "set"), one, two, other)
+    assert [pair.key for pair in gallery.choose_pairs(found)] == ["a"]
 
 
 def test_coverage_counts_every_mask_once(tmp_path):
     folder = datasets.make(tmp_path / "set")
-    found = spread.coverage(read(folder))
+    found = distributions.coverage(read(folder))
     made = [datasets.sample(number).mask for number in range(9)]
     shares = [100 * ((mask > 0) & (mask < 255)).mean() for mask in made if mask is not None]
     assert sum(found.histogram.counts) == found.masks == len(shares)
@@ -122,11 +108,11 @@ def test_coverage_counts_every_mask_once(tmp_path):
 
 def test_few_sizes_are_named_and_many_are_binned(tmp_path):
     few = read(datasets.make(tmp_path / "few"))
-    assert spread.sizes(few).common == (("8 x 7", 3), ("9 x 7", 3), ("10 x 7", 3))
+    assert distributions.sizes(few).common == (("8 x 7", 3), ("9 x 7", 3), ("10 x 7", 3))
     folder = datasets.make(tmp_path / "many", {"train": (40,)})
     for row in range(40):
         datasets.edit_index(folder, row, height=100 + 13 * row)
-    many = spread.sizes(read(folder))
+    many = distributions.sizes(read(folder))
     assert (many.common, many.different) == ((), 40)
     assert sum(many.heights.counts) == 40
     assert many.heights.edges[0] == 100
@@ -140,7 +126,7 @@ def test_intensities_are_those_of_the_pictures(tmp_path, inline):
         pixels[0, number] = 100
         make.put(tmp_path / "s" / label / f"{number}.png", png.encode(pixels))
     built = segrecord.build(tmp_path / "s", tmp_path / "set")
-    found = spread.levels(read(built.path))
+    found = distributions.intensities(read(built.path))
     assert found.images == 3
     assert found.by_class["dark"][0] == pytest.approx(99.75, abs=0.01)
     assert found.by_class["light"][31] == pytest.approx(99.75, abs=0.01)
@@ -157,7 +143,7 @@ def test_the_map_shows_where_the_masks_lie(tmp_path, inline):
         make.put(tmp_path / "s" / label / "images" / f"{number}.png", image)
         make.put(tmp_path / "s" / label / "masks" / f"{number}.png", png.encode(mask))
     built = segrecord.build(tmp_path / "s", tmp_path / "set")
-    maps = {one.name: one for one in spread.heat_maps(read(built.path))}
+    maps = {one.name: one for one in distributions.heat_maps(read(built.path))}
     left = np.reshape(maps["left"].cells, (16, 16))
     assert maps["left"].masks == 2
     assert (left[:, :4] == 1).all()
@@ -169,8 +155,8 @@ def test_the_map_shows_where_the_masks_lie(tmp_path, inline):
 
 def test_without_facts_there_are_no_intensities_and_no_maps(tmp_path):
     found = read(datasets.make(tmp_path / "set"))
-    assert spread.levels(found) is None
-    assert spread.heat_maps(found) == []
+    assert distributions.intensities(found) is None
+    assert distributions.heat_maps(found) == []
 
 
 def decoded(uri):
@@ -195,7 +181,7 @@ def test_fill_and_outline_are_the_mask_in_its_colours():
 
 def test_the_layers_of_a_record_have_one_size(tmp_path):
     folder = datasets.make(tmp_path / "set")
-    taken = thumbnails.take(folder, [thumbnails.Wanted(0, (400, 4))])
+    taken = thumbnails.take(folder, [(0, 400), (0, 4)])
     for side, size in ((400, (7, 8)), (4, (4, 4))):
         found = taken.pictures[0, side]
         assert (found.width, found.height) == size
@@ -214,7 +200,7 @@ def test_the_layers_of_a_record_have_one_size(tmp_path):
     ],
 )
 def test_ticks_are_round_numbers(low, high, expected):
-    assert svg.ticks(low, high)[: len(expected)] == expected
+    assert charts.ticks(low, high)[: len(expected)] == expected
 
 
 @pytest.mark.parametrize(
@@ -230,7 +216,7 @@ def test_ticks_are_round_numbers(low, high, expected):
     ],
 )
 def test_numbers_of_axes_are_short(value, said):
-    assert svg.short(value) == said
+    assert charts.short(value) == said
 
 
 def parsed(markup):
@@ -241,7 +227,9 @@ def parsed(markup):
 
 
 def test_charts_are_drawings_with_a_name_a_description_and_units():
-    root = parsed(charts.histogram("T<b>", spread.Histogram((0, 1, 2), (3, 0)), "u & v", "things"))
+    root = parsed(
+        charts.histogram("T<b>", distributions.Histogram((0, 1, 2), (3, 0)), "u & v", "things")
+    )
     texts = [text.text for text in root.iter("text")]
     assert {"u & v", "things"} <= set(texts)
     bars = list(root.iter("rect"))
@@ -249,14 +237,16 @@ def test_charts_are_drawings_with_a_name_a_description_and_units():
     assert bars[0].find("title").text == "0 to 1: 3 things"
     for chart in (
         charts.named_bars("T", (("8 x 7", 3), ("9 x 7", 1)), "images"),
-        charts.intensities(spread.Levels(1, (1.0,) * 32, {"a": (1.0,) * 32, "b": (2.0,) * 32})),
-        charts.heat_map(spread.Heat("<x>", 1, (0.0,) * 255 + (1.0,)), 1.0),
+        charts.intensities(
+            distributions.Intensities(1, (1.0,) * 32, {"a": (1.0,) * 32, "b": (2.0,) * 32})
+        ),
+        charts.heat_map(distributions.Heat("<x>", 1, (0.0,) * 255 + (1.0,)), 1.0),
         charts.shade_key(0.5),
     ):
         parsed(chart)
 
 
 def test_marks_are_escaped():
-    assert str(svg.tag("text", "<a>&\"'", class_='"')) == (
+    assert str(charts.tag("text", "<a>&\"'", class_='"')) == (
         '<text class="&#34;">&lt;a&gt;&amp;&#34;&#39;</text>'
     )

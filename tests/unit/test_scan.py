@@ -19,15 +19,16 @@ from make import (
     saved,
     source,
 )
-from segrecord.building import assemble
-from segrecord.engines import EngineFailure, InlineEngine
+from scanned import finding_of
 from segrecord.errors import DataError, UsageError
-from segrecord.pipeline import scanning, writing
-from segrecord.pixels import png
-from segrecord.quality import facts
-from segrecord.quality import scan as scanning_rows
-from segrecord.quality.kept import KEPT, KeptScan
-from segrecord.quality.scan import DraftRule
+from segrecord.executors import EngineFailure, InlineEngine
+from segrecord.images import png
+from segrecord.pipeline import build_dataset, scan_source
+from segrecord.scanning import facts
+from segrecord.scanning import worker as scanning_rows
+from segrecord.scanning.checkpoint import KEPT, KeptScan
+from segrecord.scanning.worker import DraftRule
+from segrecord.write import assemble, shard_writer
 
 
 def scan(samples, folder, checks="full", *, earlier=(), rule=None, engine=None):
@@ -159,14 +160,14 @@ def test_a_row_that_kills_its_worker_is_a_problem_and_its_neighbours_are_scanned
     assert [len(own) for own in problems] == [0, 0, 1, 0, 0]
     assert problems[2][0]["code"] == "crashed"
     assert problems[2][0]["path"].endswith("2.png")
-    assert "SIGSEGV" in problems[2][0]["message"]
+    assert "SIGSEGV" in finding_of(problems[2][0]).message
     assert found["key"].to_pylist() == [f"k{number}" for number in range(5)]
 
 
 def test_a_real_worker_that_is_killed_by_a_file_is_named_and_the_rest_is_built(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(scanning, "PRELOAD", (*scanning.PRELOAD, "deadly"))
+    monkeypatch.setattr(scan_source, "PRELOAD", (*scan_source.PRELOAD, "kill_while_scanning"))
     root = source(tmp_path / "src", 5)
     put(root / "a" / "images" / "deadly.png", png.encode(picture(9)))
     built = segrecord.build(str(root), tmp_path / "out", workers=2, shards=1, on_error="quarantine")
@@ -181,7 +182,7 @@ def test_a_worker_killed_while_it_writes_ends_in_an_error_that_names_the_file(
 ):
     root = source(tmp_path / "src", 4)
     put(root / "a" / "images" / "deadly.png", png.encode(picture(9)))
-    monkeypatch.setattr(scanning, "PRELOAD", (*scanning.PRELOAD, "deadly_writer"))
+    monkeypatch.setattr(scan_source, "PRELOAD", (*scan_source.PRELOAD, "kill_while_writing"))
     with pytest.raises(segrecord.SegrecordError, match="deadly"):
         segrecord.build(str(root), tmp_path / "out", workers=1, shards=1)
     assert not (tmp_path / "out" / "dataset.json").exists()
@@ -237,7 +238,7 @@ def test_the_stored_masks_are_the_same_with_drafts_and_without(mode, tmp_path, m
     options = {"shards": 1, "checks": "basic", **options}
     segrecord.build(str(tmp_path / "src"), tmp_path / "with", **options)
     used = _drafts_used(tmp_path, monkeypatch, options)
-    monkeypatch.setattr(writing.facts, "draft_rule", lambda *_: None)
+    monkeypatch.setattr(build_dataset.facts, "draft_rule", lambda *_: None)
     segrecord.build(str(tmp_path / "src"), tmp_path / "without", **options)
     assert files(tmp_path / "with") == files(tmp_path / "without")
     # The first guess of a 0/255 mask is wrong among ids; raw masks are no PNG.
@@ -247,9 +248,9 @@ def test_the_stored_masks_are_the_same_with_drafts_and_without(mode, tmp_path, m
 def _drafts_used(tmp_path, monkeypatch, options):
     """How many drafts a build of the same takes."""
     taken = []
-    drafted = writing.write_shard.__globals__["_drafted"]
-    monkeypatch.setitem(
-        writing.write_shard.__globals__, "_drafted", lambda ref: taken.append(ref) or drafted(ref)
+    read = shard_writer.StoredDraft.read
+    monkeypatch.setattr(
+        shard_writer.StoredDraft, "read", lambda draft: taken.append(draft) or read(draft)
     )
     segrecord.build(str(tmp_path / "src"), tmp_path / "again", **options)
     return len(taken)
@@ -265,13 +266,13 @@ def test_masks_painted_together_are_the_same_with_drafts_and_without(tmp_path, m
     table = listing(tmp_path / "src/rows.csv", rows, "image,mask,mask_2")
     options = {"shards": 1, "mask_choice": "union"}
     segrecord.build(str(table), tmp_path / "with", **options)
-    monkeypatch.setattr(writing.facts, "draft_rule", lambda *_: None)
+    monkeypatch.setattr(build_dataset.facts, "draft_rule", lambda *_: None)
     segrecord.build(str(table), tmp_path / "without", **options)
     assert files(tmp_path / "with") == files(tmp_path / "without")
 
 
 def test_a_draft_is_usable_only_where_its_values_mean_the_same(samples, tmp_path):
-    from segrecord.pixels.mask import ValueMap
+    from segrecord.images.mask import ValueMap
 
     found = scan(samples, tmp_path / "scan", rule=DraftRule(None, "error", None))
     same = ValueMap(((0, 0), (255, 1)), 1)
@@ -291,7 +292,7 @@ class Meddler:
     def __init__(self, stage, work):
         self.at, self.work = stage, work
 
-    def understood(self, source):
+    def loaded(self, source):
         pass
 
     def stage(self, name, total):
@@ -310,7 +311,7 @@ def test_a_file_that_changes_between_scan_and_write_stops_the_build_by_name(
 ):
     root = source(tmp_path / "src", 3, high=1)
     path = root / "a" / f"{victim}s" / "0.png"
-    monkeypatch.setattr(writing.facts, "draft_rule", lambda *_: None)
+    monkeypatch.setattr(build_dataset.facts, "draft_rule", lambda *_: None)
     meddler = Meddler("write", lambda: put(path, png.encode(picture(5, 9, 9, 1))))
     with pytest.raises(DataError, match="files changed while they were read") as raised:
         segrecord.build(str(root), tmp_path / "out", checks=checks, monitor=meddler)
@@ -366,7 +367,7 @@ def test_what_a_header_cannot_prove_is_refused_by_name(tmp_path, bad):
     problems = headers(tmp_path, **bad)["problems"]
     assert [problem["code"] for problem in problems] == ["header-not-enough"]
     assert problems[0]["path"].endswith("i.png" if "image" in bad else "m.png")
-    assert "--checks basic" in problems[0]["fix"]
+    assert "--checks basic" in finding_of(problems[0]).fix
 
 
 def test_several_masks_of_one_image_are_refused_where_they_stay_unread(tmp_path):

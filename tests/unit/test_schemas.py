@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from segrecord.records.example import decode, encode
-from segrecord.records.manifest import Manifest, Masks, Shard, Split, shard_name
-from segrecord.records.schemas import (
+from segrecord.format.example import decode, encode
+from segrecord.format.manifest import Manifest, Masks, Shard, Split, shard_name
+from segrecord.format.schemas import (
     SCHEMAS,
     Layout,
     Stored,
@@ -64,7 +64,7 @@ def manifest(schema="deeplab", **changes):
         "compression": "none",
         "seed": 0,
         "options": {"records": {}},
-        "understood": "",
+        "reads_as": "",
         "classes": {"nevus": 0},
         "masks": masks,
         "keep_columns": (),

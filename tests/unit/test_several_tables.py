@@ -5,12 +5,12 @@ from click.testing import CliRunner
 
 import segrecord
 from make import listing, picture, put
-from segrecord.building.command import build_command
 from segrecord.cli.commands import cli
 from segrecord.errors import UsageError
+from segrecord.export.snippets import build_command
+from segrecord.format import manifest as manifests
+from segrecord.images import png
 from segrecord.options import SourceOptions
-from segrecord.pixels import png
-from segrecord.records import manifest as manifests
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -68,9 +68,9 @@ def test_none_and_an_empty_list_are_no_metadata():
 
 def test_a_table_that_is_taken_is_not_said_to_be_passed_over(place):
     found = segrecord.scan(place, metadata=place / "b.csv", label_column="melanoma")
-    assert found.understood.passed_over == {"other files": 1}
-    assert found.understood.passed_names == {"other files": ("one, two.csv",)}
-    assert [hint for hint in found.understood.hints if "b.csv lies" in hint] == []
+    assert found.loaded.skipped_files == {"other files": 1}
+    assert found.loaded.skipped_names == {"other files": ("one, two.csv",)}
+    assert [hint for hint in found.loaded.hints if "b.csv lies" in hint] == []
 
 
 def test_verify_asks_for_two_tables_of_one_name(place, tmp_path):

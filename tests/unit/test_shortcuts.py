@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from scanned import scanned, told
-from segrecord.quality.shortcuts import _numeric, _told, shortcuts
+from scanned import given, scanned, told
+from segrecord.checks.class_checks import _accuracies, _Attribute, shortcuts
 
 
 def rows(count, classes=("a", "b"), **facts):
@@ -20,7 +20,7 @@ def rows(count, classes=("a", "b"), **facts):
 
 
 def found(*made):
-    return list(shortcuts(*scanned(*made)))
+    return list(shortcuts(given(*scanned(*made))))
 
 
 def by_class(**values):
@@ -66,7 +66,7 @@ def test_sizes_that_spread_are_sorted_into_bins():
 
 
 def test_a_bin_is_named_by_its_lowest_and_highest_value():
-    tall = _numeric("height", np.arange(1600))
+    tall = _Attribute.numeric("height", np.arange(1600))
     assert (tall.values[0], tall.values[-1]) == ("0 to 99", "1500 to 1599")
     assert np.bincount(tall.codes).tolist() == [100] * 16
 
@@ -141,7 +141,7 @@ def test_a_few_folders_of_many_samples_are_sources():
 
 
 def one_by_one(codes, classes):
-    """The same as `_told`, sample by sample."""
+    """The same as `_accuracies`, sample by sample."""
     told = []
     for kind in range(int(classes.max()) + 1):
         own = classes == kind
@@ -162,7 +162,7 @@ def test_what_is_told_is_what_leaving_out_one_by_one_gives(seed):
     rng = np.random.default_rng(seed)
     classes = rng.permutation(np.repeat(np.arange(3), (4, 9, 15)))
     codes = rng.integers(0, 1 + seed % 5, len(classes))
-    assert _told(codes, classes) == pytest.approx(one_by_one(codes, classes))
+    assert _accuracies(codes, classes) == pytest.approx(one_by_one(codes, classes))
 
 
 def test_a_class_with_a_short_name_is_not_seen_in_every_folder():
@@ -173,13 +173,13 @@ def test_a_class_with_a_short_name_is_not_seen_in_every_folder():
 
 
 def test_a_large_set_is_looked_at_by_samples_of_each_class(monkeypatch):
-    from segrecord.quality import shortcuts as module
+    from segrecord.checks import class_checks as module
 
     monkeypatch.setattr(module, "MOST", 60)
     classes = ("a",) * 9 + ("b",)
     (finding,) = found(*rows(400, classes, image_mode=by_class(b="RGB", rest="L")))
     assert "100 %" in finding.message
-    _, numbers, names = module._chosen(*scanned(*rows(400, classes)))
+    _, numbers, names = module._chosen(given(*scanned(*rows(400, classes))))
     assert names == ["a", "b"]
     assert np.bincount(numbers).tolist() == [30, 30]
 

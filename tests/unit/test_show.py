@@ -8,11 +8,12 @@ from PIL import Image
 from rich.console import Console
 from tests import datasets
 
+from segrecord.console.results import print_record, print_report
 from segrecord.errors import OutputError, RecordError, UsageError
-from segrecord.reading.lookup import read_record
-from segrecord.reading.verify import Report
-from segrecord.reporting.overlay import MAX_SIDE, MIN_SIDE, PALETTE, colour_of, overlay
-from segrecord.reporting.printed import print_record, print_report, size_text
+from segrecord.images.overlay import MAX_SIDE, MIN_SIDE, PALETTE, colour_of, sheet, sides
+from segrecord.read.lookup import read_record
+from segrecord.verification.checker import Report
+from segrecord.wording import size_text
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "zlib"])
@@ -105,6 +106,10 @@ def test_a_folder_without_a_dataset_is_an_error(tmp_path):
 
 
 # The picture.
+
+
+def overlay(*record):
+    return sheet(sides(*record))
 
 
 def halves(picture, height, width):

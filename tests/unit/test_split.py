@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from segrecord.errors import UsageError
-from segrecord.planning import balance
-from segrecord.planning.split import MAX_SPLITS, assign
+from segrecord.splits import stratify
+from segrecord.splits.stratify import MAX_SPLITS, assign
 
 SHARES = (("train", 0.8), ("val", 0.1), ("test", 0.1))
 HAM_SHARES = (("train", 0.7), ("val", 0.15), ("test", 0.15))
@@ -181,8 +181,8 @@ def test_a_class_lacking_in_a_split_is_brought_there_by_new_samples():
 
 
 def test_more_types_of_groups_than_are_searched_are_shared_out_all_the_same(monkeypatch):
-    monkeypatch.setattr(balance, "POOL", 8)
-    monkeypatch.setattr(balance, "WIDTH", 4)
+    monkeypatch.setattr(stratify, "POOL", 8)
+    monkeypatch.setattr(stratify, "WIDTH", 4)
     random = np.random.default_rng(0)
     classes, groups = random.choice(6, 3000), np.sort(random.choice(400, 3000))
     result = split(classes, groups)
@@ -197,7 +197,7 @@ def test_the_search_ends_where_its_work_is_done(monkeypatch):
     random = np.random.default_rng(0)
     classes, groups = random.choice(6, 600), random.choice(60, 600)
     best = split(classes, groups)
-    monkeypatch.setattr(balance, "WORK", 0)
+    monkeypatch.setattr(stratify, "WORK", 0)
     assert split(classes, groups) != best
 
 

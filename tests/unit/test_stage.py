@@ -9,9 +9,10 @@ import pytest
 
 import segrecord
 from make import files, picture, png, put, source
-from segrecord.building import stage
-from segrecord.building.stage import STAGE, Stage, check_output
+from segrecord import storage
 from segrecord.errors import DataError, OutputError, UsageError
+from segrecord.write import staging
+from segrecord.write.staging import STAGE, Stage, check_output
 
 
 class Killed(BaseException):
@@ -202,12 +203,12 @@ def test_a_damaged_sidecar_means_an_unfinished_shard(tmp_path):
     place = Stage(tmp_path)
     place.files.mkdir(parents=True)
     (place.files / "s").write_bytes(b"12")
-    for sidecar in (b"", b"{", b"[]", b"3", json.dumps({"mark": "m", "bytes": 3}).encode()):
+    for sidecar in (b"", b"{", b"[]", b"3", json.dumps({"fingerprint": "m", "bytes": 3}).encode()):
         (place.files / "s.json").write_bytes(sidecar)
-        assert place.finished("m", "s") is None
-    (place.files / "s.json").write_bytes(json.dumps({"mark": "m", "bytes": 2}).encode())
-    assert place.finished("m", "s")
-    assert place.finished("n", "s") is None
+        assert not place.finished("s", "m")
+    (place.files / "s.json").write_bytes(json.dumps({"fingerprint": "m", "bytes": 2}).encode())
+    assert place.finished("s", "m")
+    assert not place.finished("s", "n")
 
 
 def test_overwrite_removes_all_files_of_the_old_dataset_and_nothing_else(
@@ -229,7 +230,7 @@ def test_a_manifest_that_names_files_elsewhere_removes_none_of_them(root, other,
     manifest["files"] = {**dict.fromkeys(manifest["files"], ""), "../precious.txt": ""}
     manifest["splits"]["train"]["shards"][0]["name"] = str(tmp_path / "precious.txt")
     (out / "dataset.json").write_text(json.dumps(manifest))
-    with pytest.raises(OutputError, match=r"manifest tells no longer .* must be the plain name"):
+    with pytest.raises(OutputError, match=r"manifest no longer says .* must be the plain name"):
         build(root, out, overwrite=True)
     assert (tmp_path / "precious.txt").read_bytes() == b"mine"
 
@@ -283,7 +284,7 @@ def test_an_output_that_holds_other_things_is_refused(root, tmp_path, inline):
 
 def test_an_output_with_a_damaged_manifest_is_not_overwritten(root, tmp_path, inline):
     put(tmp_path / "out" / "dataset.json", b"{}")
-    with pytest.raises(OutputError, match="tells no longer which files are its own"):
+    with pytest.raises(OutputError, match="no longer says which files are its own"):
         build(root, tmp_path / "out", overwrite=True)
     assert files(tmp_path / "out") == {"dataset.json": b"{}"}
 
@@ -324,18 +325,20 @@ def test_a_read_only_output_is_said_in_one_line(root, tmp_path, monkeypatch, cod
 
 def test_a_second_build_at_the_same_time_is_refused(root, tmp_path, inline):
     out = tmp_path / "out"
-    with stage.opened(out), pytest.raises(OutputError, match="another segrecord build is running"):
+    with (
+        staging.opened(out),
+        pytest.raises(OutputError, match="another segrecord build is running"),
+    ):
         build(root, out)
     build(root, out)
 
 
 def test_a_lock_that_a_build_has_just_taken_away_is_no_lock(tmp_path, monkeypatch):
-    def lock(descriptor):
+    def lock(*_):
         (tmp_path / STAGE / "lock").unlink()
-        return True
 
-    monkeypatch.setattr(stage, "_lock", lock)
-    with pytest.raises(OutputError, match="another segrecord build"), stage.opened(tmp_path):
+    monkeypatch.setattr("fcntl.flock", lock)
+    with pytest.raises(OutputError, match="another segrecord build"), staging.opened(tmp_path):
         pass
 
 
@@ -355,7 +358,7 @@ def test_a_dataset_finished_while_this_build_started_is_not_overwritten(
             before.update(files(out))
 
     before = {}
-    monkeypatch.setattr(stage, "check_output", late)
+    monkeypatch.setattr(staging, "check_output", late)
     with pytest.raises(OutputError, match="holds a finished dataset"):
         build(root, out, seed=5)
     assert files(out) == before
@@ -364,14 +367,14 @@ def test_a_dataset_finished_while_this_build_started_is_not_overwritten(
 def test_a_shard_that_cannot_be_put_on_disk_is_never_committed(
     root, tmp_path, wanted, monkeypatch, inline
 ):
-    sync = stage._sync_file
+    sync = storage.sync_file
 
     def failing(path):
         if "-00001-of-" in path.name:
             raise OSError(errno.EIO, "Input/output error")
         sync(path)
 
-    monkeypatch.setattr(stage, "_sync_file", failing)
+    monkeypatch.setattr(storage, "sync_file", failing)
     with pytest.raises(OutputError, match="Input/output error"):
         segrecord.build(root, tmp_path / "out", shards=3)
     assert not (tmp_path / "out" / "dataset.json").exists()

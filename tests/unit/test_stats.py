@@ -12,13 +12,13 @@ import datasets
 import folds
 import make
 import segrecord
+from segrecord.console.results import print_stats
 from segrecord.errors import RecordError, UsageError
-from segrecord.reading.coverage import Numbers
-from segrecord.reading.stats import balanced, stats, to_json
-from segrecord.records import manifest as manifests
-from segrecord.reporting.layout import share_text
-from segrecord.reporting.printed import print_stats
+from segrecord.format import manifest as manifests
+from segrecord.read.pixel_stats import Numbers
+from segrecord.read.stats import balanced, stats, to_json
 from segrecord.tables import FACTS
+from segrecord.wording import share_text
 
 
 def test_the_numbers_are_those_of_the_records(tmp_path):
@@ -56,7 +56,7 @@ def test_without_masks_and_classes_there_is_nothing_to_say_of_them(tmp_path):
     found = stats(datasets.make(tmp_path / "set", masks=False, labelled=False))
     assert found.masks == (0, 9, None, {}, None, {}, {})
     assert (found.training.class_weights, found.training.mask_weights) == ({}, {})
-    assert found.splits[0].mixing.sentence == "the records have no classes"
+    assert found.splits[0].shard_balance.sentence == "the records have no classes"
 
 
 def test_unchecked_masks_have_no_coverage(tmp_path):
@@ -80,7 +80,7 @@ def facts_of(numbers, **changed):
         flat = made.image.reshape(-1, 3)
         row = {"key": made.key, "checks": "full", "problems": []}
         row |= {"height": made.image.shape[0], "width": made.image.shape[1]}
-        row |= {"mean": flat.mean(axis=0), "deviation": flat.std(axis=0)}
+        row |= {"mean": flat.mean(axis=0), "std": flat.std(axis=0)}
         rows.append(row | changed)
     return pa.Table.from_pylist(rows, FACTS)
 
@@ -90,34 +90,37 @@ def write_facts(folder, table):
         writer.write_table(table, max_chunksize=4)
 
 
-def assert_levels(levels, images):
-    """The levels are those of all pixels (H, W) or (H, W, C) of these images."""
+def assert_channel_stats(found, images):
+    """They are those of all pixels (H, W) or (H, W, C) of these images."""
     channels = max(image.ndim for image in images) == 3
     images = [
         np.repeat(image[..., None], 3, axis=2) if channels and image.ndim == 2 else image
         for image in images
     ]
     flat = np.concatenate([image.reshape(-1, 3 if channels else 1) for image in images])
-    assert (levels.images, levels.pixels) == (len(images), len(flat))
-    assert np.allclose(levels.mean, flat.mean(axis=0), atol=1e-4)
-    assert np.allclose(levels.deviation, flat.std(axis=0), atol=1e-4)
-    assert np.allclose(levels.unit_mean, (flat / 255).mean(axis=0), atol=1e-6)
-    assert np.allclose(levels.unit_deviation, (flat / 255).std(axis=0), atol=1e-6)
+    assert (found.images, found.pixels) == (len(images), len(flat))
+    assert np.allclose(found.mean, flat.mean(axis=0), atol=1e-4)
+    assert np.allclose(found.std, flat.std(axis=0), atol=1e-4)
+    assert np.allclose(found.unit_mean, (flat / 255).mean(axis=0), atol=1e-6)
+    assert np.allclose(found.unit_std, (flat / 255).std(axis=0), atol=1e-6)
 
 
-def test_levels_are_those_of_all_pixels_whatever_the_order_of_the_facts(tmp_path):
+def test_channel_stats_are_those_of_all_pixels_whatever_the_order_of_the_facts(tmp_path):
     folder = datasets.make(tmp_path / "set")
     write_facts(folder, facts_of([8, 3, 20, 0, 7, 5, 1, 6, 2, 4]))  # 20 was left out of it
     found = stats(folder)
     images = [datasets.sample(number).image for number in range(9)]
-    assert_levels(found.splits[0].levels, images[:7])
-    assert_levels(found.splits[1].levels, images[7:])
-    assert (found.training.part, found.training.levels) == ("split train", found.splits[0].levels)
-    assert found.levels_of == "the stored images"
+    assert_channel_stats(found.splits[0].channel_stats, images[:7])
+    assert_channel_stats(found.splits[1].channel_stats, images[7:])
+    assert (found.training.part, found.training.channel_stats) == (
+        "split train",
+        found.splits[0].channel_stats,
+    )
+    assert found.channel_stats_of == "the stored images"
 
 
 @pytest.mark.parametrize("checks", ["full", "basic"])
-def test_levels_of_a_build_are_those_of_its_images_grey_ones_as_three_channels(
+def test_channel_stats_of_a_build_are_those_of_its_images_grey_ones_as_three_channels(
     tmp_path, inline, checks
 ):
     channels = [1, 3, 3, 1, 3]
@@ -127,25 +130,25 @@ def test_levels_of_a_build_are_those_of_its_images_grey_ones_as_three_channels(
     built = segrecord.build(str(tmp_path / "src"), tmp_path / "out", checks=checks, shards=1)
     found = stats(built.path)
     if checks == "full":
-        assert_levels(found.training.levels, images)
+        assert_channel_stats(found.training.channel_stats, images)
     else:
-        assert found.training.levels is found.splits[0].levels is None
-        assert found.levels_of == "the build did not measure them: --checks full does"
+        assert found.training.channel_stats is found.splits[0].channel_stats is None
+        assert found.channel_stats_of == "the build did not measure them: --checks full does"
 
 
-def test_levels_of_grey_images_have_one_channel(tmp_path, inline):
+def test_channel_stats_of_grey_images_have_one_channel(tmp_path, inline):
     images = [make.picture(number, channels=1) for number in range(3)]
     for number, image in enumerate(images):
         make.put(tmp_path / "src" / "a" / f"{number}.png", make.encoded(image))
     built = segrecord.build(str(tmp_path / "src"), tmp_path / "out", shards=1)
-    assert_levels(stats(built.path).training.levels, images)
+    assert_channel_stats(stats(built.path).training.channel_stats, images)
 
 
-def test_it_is_said_that_levels_were_measured_before_resizing(tmp_path):
+def test_it_is_said_that_channels_were_measured_before_resizing(tmp_path):
     folder = datasets.make(tmp_path / "set", size="16x12")
     write_facts(folder, facts_of(range(9)))
     found = stats(folder)
-    assert found.levels_of == "the images before resizing to 16 x 12 (height x width)"
+    assert found.channel_stats_of == "the images before resizing to 16 x 12 (height x width)"
     assert "measured on the images before resizing to 16 x 12 (height x width)" in printed(found)
 
 
@@ -155,7 +158,7 @@ def test_it_is_said_that_levels_were_measured_before_resizing(tmp_path):
         (None, "there is no facts.arrow that holds them"),
         (facts_of(range(8)), "facts.arrow lacks 1 of the records"),
         (facts_of(range(9), mean=None), "the build did not measure them: --checks full does"),
-        (facts_of(range(9), deviation=[]), "the build did not measure them: --checks full does"),
+        (facts_of(range(9), std=[]), "the build did not measure them: --checks full does"),
         (facts_of(range(9)).drop_columns("mean"), "there is no facts.arrow that holds them"),
         (
             facts_of(range(9)).drop_columns("width").append_column("width", pa.array(["7"] * 9)),
@@ -167,15 +170,15 @@ def test_it_is_said_that_levels_were_measured_before_resizing(tmp_path):
         ),
     ],
 )
-def test_levels_that_are_not_known_are_none_and_it_is_said_why(tmp_path, facts, reason):
+def test_channel_stats_that_are_not_known_are_none_and_it_is_said_why(tmp_path, facts, reason):
     folder = datasets.make(tmp_path / "set")
     if facts is not None:
         write_facts(folder, facts)
     found = stats(folder)
-    assert found.training.levels is None
-    assert [split.levels for split in found.splits] == [None, None]
-    assert found.levels_of == reason
-    assert f"channel levels: unknown, {reason}" in printed(found)
+    assert found.training.channel_stats is None
+    assert [split.channel_stats for split in found.splits] == [None, None]
+    assert found.channel_stats_of == reason
+    assert f"channel statistics: unknown, {reason}" in printed(found)
 
 
 def test_damaged_facts_are_an_error(tmp_path):
@@ -185,19 +188,21 @@ def test_damaged_facts_are_an_error(tmp_path):
         stats(folder)
 
 
-def test_a_dataset_without_records_has_no_levels(tmp_path):
+def test_a_dataset_without_records_has_no_channel_stats(tmp_path):
     found = stats(datasets.make(tmp_path / "set", {"train": (0,)}))
-    assert found.levels_of == "there are no records"
+    assert found.channel_stats_of == "there are no records"
     assert found.training.class_weights == {"cat": None, "dog": None}
     assert "there are no records" in printed(found)
 
 
-def test_a_split_without_records_has_no_levels_and_the_others_have(tmp_path):
+def test_a_split_without_records_has_no_channel_stats_and_the_others_have(tmp_path):
     folder = datasets.make(tmp_path / "set", {"train": (0,), "val": (3,)})
     write_facts(folder, facts_of(range(3)))
     found = stats(folder)
-    assert found.training.levels is None
-    assert_levels(found.splits[1].levels, [datasets.sample(number).image for number in range(3)])
+    assert found.training.channel_stats is None
+    assert_channel_stats(
+        found.splits[1].channel_stats, [datasets.sample(number).image for number in range(3)]
+    )
     assert "split train" not in printed(found).partition("measured on")[0]
 
 
@@ -236,7 +241,7 @@ def test_a_folds_training_part_is_all_the_other_folds(tmp_path):
     found = stats(folder, fold=1).training
     others = [datasets.sample(number) for number in (*range(5), *range(9, 15))]
     assert found.part == "fold 1, train"
-    assert_levels(found.levels, [one.image for one in others])
+    assert_channel_stats(found.channel_stats, [one.image for one in others])
     dogs = sum(one.label for one in others)
     assert found.class_weights == {"cat": 11 / (2 * (11 - dogs)), "dog": 11 / (2 * dogs)}
     lesion = sum(int((one.mask == 1).sum()) for one in others if one.mask is not None)
@@ -287,9 +292,9 @@ def test_json_holds_plain_values_only(tmp_path):
     found = stats(folder)
     content = json.loads(json.dumps(to_json(found), allow_nan=False))
     assert content == to_json(found)
-    assert content["splits"][0]["mixing"]["mixed"] is None
+    assert content["splits"][0]["shard_balance"]["mixed"] is None
     assert content["masks"]["foreground"]["max"] == found.masks.foreground.max
-    assert content["training"]["levels"]["mean"] == list(found.training.levels.mean)
+    assert content["training"]["channel_stats"]["mean"] == list(found.training.channel_stats.mean)
     assert content["masks"]["by_label"]["dog"]["hair"]["share"]["max"] > 0
 
 
@@ -329,16 +334,16 @@ def test_many_classes_are_printed_a_line_each(tmp_path):
     assert all(name in text for name in classes)
 
 
-def test_levels_weights_and_coverage_are_printed_in_80_columns(tmp_path):
+def test_channel_stats_weights_and_coverage_are_printed_in_80_columns(tmp_path):
     folder = datasets.make(tmp_path / "set")
     write_facts(folder, facts_of(range(9)))
     found = stats(folder)
     text = printed(found)
     assert max(map(len, text.splitlines())) <= 80
-    levels = found.training.levels
-    for number in (*levels.mean, *levels.deviation):
+    channels = found.training.channel_stats
+    for number in (*channels.mean, *channels.std):
         assert f"{number:.2f}" in text
-    for number in (*levels.unit_mean, *levels.unit_deviation):
+    for number in (*channels.unit_mean, *channels.unit_std):
         assert f"{number:.4f}" in text
     for weights in (found.training.class_weights, found.training.mask_weights):
         for name, weight in weights.items():

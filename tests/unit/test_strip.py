@@ -9,20 +9,20 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-import burdened
 import make
+import planted_metadata
 import segrecord
-from burdened import PLANTED, chunk, segment
-from segrecord.building.shard import ShardRow, ShardRules, ShardTask, write_shard
+from planted_metadata import PLANTED, chunk, segment
 from segrecord.errors import PixelError
-from segrecord.pixels import image, jpeg, mask, metadata, png
-from segrecord.pixels.strip import stripped
-from segrecord.reading.compare import CompareRow, CompareTask, compare_rows
-from segrecord.records import example, schemas, tfrecord
+from segrecord.format import example, schemas, tfrecord
+from segrecord.images import image, jpeg, mask, metadata, png
+from segrecord.images.metadata import stripped
+from segrecord.verification.source_compare import CompareRow, CompareTask, compare_rows
+from segrecord.write.shard_writer import ShardRow, ShardTask, WriteOptions, write_shard
 
-JPEGS, PNGS = burdened.jpegs(), burdened.pngs()
+JPEGS, PNGS = planted_metadata.jpegs(), planted_metadata.pngs()
 CASES = [("jpeg", name) for name in JPEGS] + [("png", name) for name in PNGS]
-PLAIN = {"jpeg": burdened.PLAIN_JPEGS, "png": burdened.PLAIN_PNGS}
+PLAIN = {"jpeg": planted_metadata.PLAIN_JPEGS, "png": planted_metadata.PLAIN_PNGS}
 
 
 def case(form, name):
@@ -45,7 +45,7 @@ def scans(data):
 
 
 @pytest.mark.parametrize(("form", "name"), CASES)
-def test_burdened_file_becomes_byte_by_byte_what_it_is_without_its_burden(form, name):
+def test_planted_metadata_file_becomes_byte_by_byte_what_it_is_without_its_burden(form, name):
     data, expected = case(form, name)
     found = stripped(data, form, profile=False)
     assert found == expected
@@ -87,47 +87,47 @@ def test_second_stripping_takes_nothing_out(form, name):
 def test_markers_that_stay_decide_about_colours(marker):
     """What this module keeps, it keeps for a reason: without it the pixels are others."""
     name = "Adobe RGB, numbered" if marker == 0xEE else "RGB"
-    data = burdened.PLAIN_JPEGS[name]
+    data = planted_metadata.PLAIN_JPEGS[name]
     if marker == 0xE0:  # Adobe says RGB, JFIF before it says YCbCr: JFIF wins
-        data = burdened.with_segments(data, segment(0xEE, b"Adobe\0d\0\0\0\0\0"))
+        data = planted_metadata.with_segments(data, segment(0xEE, b"Adobe\0d\0\0\0\0\0"))
     assert stripped(data, "jpeg", profile=False) is data
-    assert pillows(burdened.without(data, marker)) != pillows(data)
+    assert pillows(planted_metadata.without(data, marker)) != pillows(data)
 
 
 def test_profile_stays_alone_where_it_is_asked_for():
-    profile = burdened.SEGMENTS["profile in three"]
-    plain = burdened.PLAIN_JPEGS["RGB"]
-    data = burdened.with_segments(plain, *burdened.SEGMENTS.values())
-    expected = burdened.with_segments(plain, profile)
+    profile = planted_metadata.SEGMENTS["profile in three"]
+    plain = planted_metadata.PLAIN_JPEGS["RGB"]
+    data = planted_metadata.with_segments(plain, *planted_metadata.SEGMENTS.values())
+    expected = planted_metadata.with_segments(plain, profile)
     assert stripped(data, "jpeg", profile=True) == expected
     assert stripped(expected, "jpeg", profile=True) is expected
     assert stripped(expected, "jpeg", profile=False) == plain
 
 
-@pytest.mark.parametrize("name", burdened.PROFILES)
+@pytest.mark.parametrize("name", planted_metadata.PROFILES)
 def test_png_profile_stays_alone_where_it_is_asked_for(name):
-    profile, plain = burdened.PROFILES[name], burdened.PLAIN_PNGS["RGB"]
-    data = burdened.with_chunks(plain, profile, *burdened.CHUNKS.values())
-    expected = burdened.with_chunks(plain, profile)
+    profile, plain = planted_metadata.PROFILES[name], planted_metadata.PLAIN_PNGS["RGB"]
+    data = planted_metadata.with_chunks(plain, profile, *planted_metadata.CHUNKS.values())
+    expected = planted_metadata.with_chunks(plain, profile)
     assert stripped(data, "png", profile=True) == expected
     assert stripped(data, "png", profile=False) == plain
     assert pillows(expected) == pillows(plain)
 
 
-@pytest.mark.parametrize("kind", burdened.NUMBERS)
+@pytest.mark.parametrize("kind", planted_metadata.NUMBERS)
 def test_png_chunk_of_numbers_stays_unless_it_is_longer_than_its_numbers(kind):
-    plain = burdened.PLAIN_PNGS["RGB"]
-    sound = burdened.with_chunks(plain, burdened.NUMBERS[kind])
+    plain = planted_metadata.PLAIN_PNGS["RGB"]
+    sound = planted_metadata.with_chunks(plain, planted_metadata.NUMBERS[kind])
     assert stripped(sound, "png", profile=False) is sound
-    body = burdened.NUMBERS[kind][8:-4]
-    longer = burdened.with_chunks(plain, chunk(kind.encode(), body + PLANTED))
+    body = planted_metadata.NUMBERS[kind][8:-4]
+    longer = planted_metadata.with_chunks(plain, chunk(kind.encode(), body + PLANTED))
     assert stripped(longer, "png", profile=False) == plain
 
 
-RGB, PNG = burdened.PLAIN_JPEGS["RGB"], burdened.PLAIN_PNGS["RGB"]
+RGB, PNG = planted_metadata.PLAIN_JPEGS["RGB"], planted_metadata.PLAIN_PNGS["RGB"]
 TURNED = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
 TEXT = chunk(b"tEXt", b"Author\0" + PLANTED)
-PIECES = burdened.in_pieces(PNG, 900)
+PIECES = planted_metadata.in_pieces(PNG, 900)
 SECOND = PIECES.rindex(b"IDAT") - 4
 AMID = PIECES[:SECOND] + TEXT + PIECES[SECOND:]
 BAD = {
@@ -146,13 +146,21 @@ BAD = {
         *("jpeg", RGB[:2] + segment(0xE1, b"Exif\0\0" + TURNED) + RGB[2:], "header-not-enough"),
     ),
     "turned png": (
-        *("png", burdened.with_chunks(PNG, chunk(b"eXIf", TURNED), before=b"IEND")),
+        *("png", planted_metadata.with_chunks(PNG, chunk(b"eXIf", TURNED), before=b"IEND")),
         "header-not-enough",
     ),
     "no IEND": ("png", PNG[:-12], "png-truncated"),
     "text over the end": ("png", PNG[:-12] + TEXT[:-5], "png-truncated"),
-    "damaged text": ("png", burdened.with_chunks(PNG, TEXT[:-5] + b"!" + TEXT[-4:]), "png-crc"),
-    "critical chunk": ("png", burdened.with_chunks(PNG, chunk(b"CgBI", PLANTED)), "png-chunk"),
+    "damaged text": (
+        "png",
+        planted_metadata.with_chunks(PNG, TEXT[:-5] + b"!" + TEXT[-4:]),
+        "png-crc",
+    ),
+    "critical chunk": (
+        "png",
+        planted_metadata.with_chunks(PNG, chunk(b"CgBI", PLANTED)),
+        "png-chunk",
+    ),
     "text amid the pixels": ("png", AMID, "png-chunk"),
 }
 
@@ -190,23 +198,26 @@ def test_store_strips_and_trims_and_keeps_all_where_asked(form, name):
 
 
 def test_store_keeps_the_profile_alone_where_asked():
-    profile = burdened.SEGMENTS["profile in three"]
-    data = burdened.with_segments(RGB, profile, burdened.SEGMENTS["comment"])
+    profile = planted_metadata.SEGMENTS["profile in three"]
+    data = planted_metadata.with_segments(RGB, profile, planted_metadata.SEGMENTS["comment"])
     facts, _ = image.examine(data)
     stored = image.store(data, facts, keep="profile")[0]
-    assert stored == burdened.with_segments(RGB, profile)
+    assert stored == planted_metadata.with_segments(RGB, profile)
 
 
 @pytest.mark.parametrize("keep", ["nothing", "profile", "all"])
 @pytest.mark.parametrize("size", [None, (11, 13)])
 def test_image_that_is_encoded_anew_holds_no_metadata(keep, size):
-    comment, profile = burdened.SEGMENTS["comment"], burdened.SEGMENTS["profile in three"]
-    turned = burdened.with_segments(
+    comment, profile = (
+        planted_metadata.SEGMENTS["comment"],
+        planted_metadata.SEGMENTS["profile in three"],
+    )
+    turned = planted_metadata.with_segments(
         RGB, segment(0xE1, b"Exif\0\0" + TURNED + PLANTED), comment, profile
     )
-    cmyk = burdened.with_segments(burdened.PLAIN_JPEGS["CMYK"], comment, profile)
-    palette = burdened.with_chunks(burdened.PLAIN_PNGS["P"], TEXT, before=b"PLTE")
-    tiff = make.saved(burdened.photo(), "TIFF", tiffinfo={315: PLANTED.decode()})
+    cmyk = planted_metadata.with_segments(planted_metadata.PLAIN_JPEGS["CMYK"], comment, profile)
+    palette = planted_metadata.with_chunks(planted_metadata.PLAIN_PNGS["P"], TEXT, before=b"PLTE")
+    tiff = make.saved(planted_metadata.photo(), "TIFF", tiffinfo={315: PLANTED.decode()})
     for data in (turned, cmyk, palette, tiff):
         facts, _ = image.examine(data)
         assert facts.handling == "encode"
@@ -216,14 +227,14 @@ def test_image_that_is_encoded_anew_holds_no_metadata(keep, size):
 
 
 def rules(*, checked=True, keep_metadata=False, keep_profile=False):
-    return ShardRules(
+    return WriteOptions(
         layout=schemas.Layout("deeplab", masks=True, classes=False, keep_columns=()),
         compression="none",
         missing_mask="ignore",
         num_classes=2,
         map=mask.ValueMap(((0, 0), (255, 1)), 1) if checked else None,
         size=None,
-        mark="",
+        resume_fingerprint="",
         keep_metadata=keep_metadata,
         keep_profile=keep_profile,
     )
@@ -263,8 +274,10 @@ def test_record_holds_neither_metadata_of_the_image_nor_of_a_mask_copied_unread(
     tmp_path, form, checked
 ):
     data, expected = case(form, "RGB, all")
-    plain = png.encode(make.blob(height=burdened.HEIGHT, width=burdened.WIDTH, high=1))
-    drawn = burdened.with_chunks(plain, *burdened.CHUNKS.values())
+    plain = png.encode(
+        make.blob(height=planted_metadata.HEIGHT, width=planted_metadata.WIDTH, high=1)
+    )
+    drawn = planted_metadata.with_chunks(plain, *planted_metadata.CHUNKS.values())
     found, index = written(tmp_path, data, drawn, rules(checked=checked))
     digest = hashlib.sha256(expected).hexdigest()
     assert (found.image, found.image_sha256) == (expected, digest)
@@ -277,7 +290,7 @@ def test_record_holds_neither_metadata_of_the_image_nor_of_a_mask_copied_unread(
 @pytest.mark.parametrize("checked", [True, False])
 def test_record_holds_the_file_as_it_is_where_metadata_are_kept(tmp_path, checked):
     data, _ = case("jpeg", "RGB, all")
-    drawn = burdened.with_chunks(png.encode(make.blob(height=24, width=40, high=1)), TEXT)
+    drawn = planted_metadata.with_chunks(png.encode(make.blob(height=24, width=40, high=1)), TEXT)
     how = rules(checked=checked, keep_metadata=True)
     found, index = written(tmp_path, data, drawn, how)
     assert found.image == data
@@ -299,7 +312,7 @@ def test_unread_image_that_shows_its_damage_on_stripping_is_a_problem_of_its_row
         data = PNG[:-12] + TEXT[:-5] + b"!" + TEXT[-4:] + PNG[-12:]
     assert written(tmp_path, data, drawn, rules(checked=False)).code == code
     if data.startswith(png.SIGNATURE):
-        grey = burdened.PLAIN_PNGS["L"]
+        grey = planted_metadata.PLAIN_PNGS["L"]
         damaged = grey[:-12] + TEXT[:-5] + b"!" + TEXT[-4:] + grey[-12:]
         assert written(tmp_path, PNG, damaged, rules(checked=False)).code == "png-crc"
 
@@ -331,15 +344,15 @@ def compared(folder, how, **change):
 @pytest.mark.parametrize("form", PLAIN)
 def test_stripped_record_is_equal_to_the_files_it_was_made_from(tmp_path, form, how, checked):
     data, _ = case(form, "RGB, all")
-    drawn = burdened.with_chunks(png.encode(make.blob(height=24, width=40, high=1)), TEXT)
+    drawn = planted_metadata.with_chunks(png.encode(make.blob(height=24, width=40, high=1)), TEXT)
     written(tmp_path, data, drawn, rules(checked=checked, **how))
     assert compared(tmp_path, rules(checked=checked, **how)) == []
 
 
 def test_record_that_holds_what_was_to_be_left_out_is_told_by_its_names(tmp_path):
-    drawn = burdened.with_chunks(png.encode(make.blob(height=24, width=40, high=1)), TEXT)
+    drawn = planted_metadata.with_chunks(png.encode(make.blob(height=24, width=40, high=1)), TEXT)
     how = rules(checked=False, keep_metadata=True)
-    data = burdened.with_segments(RGB, burdened.SEGMENTS["comment"])
+    data = planted_metadata.with_segments(RGB, planted_metadata.SEGMENTS["comment"])
     written(tmp_path, data, drawn, how)
     assert compared(tmp_path, how, keep_metadata=False) == [
         "the image holds JPEG comment, which this dataset was to leave out",
@@ -348,7 +361,7 @@ def test_record_that_holds_what_was_to_be_left_out_is_told_by_its_names(tmp_path
 
 
 def test_record_that_holds_a_profile_that_was_to_be_left_out_is_told(tmp_path):
-    data = burdened.with_segments(RGB, burdened.SEGMENTS["profile in three"])
+    data = planted_metadata.with_segments(RGB, planted_metadata.SEGMENTS["profile in three"])
     how = rules(keep_profile=True)
     written(tmp_path, data, png.encode(make.blob(height=24, width=40)), how)
     (rule,) = compared(tmp_path, how, keep_profile=False)
@@ -361,7 +374,7 @@ def test_unread_mask_with_another_pixel_is_told(tmp_path, keep_metadata):
     ids = make.blob(height=24, width=40, high=1)
     written(tmp_path, RGB, png.encode(ids), how)
     ids[3, 3] ^= 1
-    make.put(tmp_path / "m.png", burdened.with_chunks(png.encode(ids), TEXT))
+    make.put(tmp_path / "m.png", planted_metadata.with_chunks(png.encode(ids), TEXT))
     (rule,) = compared(tmp_path, how)
     assert rule.startswith("the mask's bytes are not those of")
 
@@ -370,7 +383,7 @@ def test_unread_mask_kept_whole_is_compared_byte_by_byte(tmp_path):
     how = rules(checked=False, keep_metadata=True)
     drawn = png.encode(make.blob(height=24, width=40, high=1))
     written(tmp_path, RGB, drawn, how)
-    make.put(tmp_path / "m.png", burdened.with_chunks(drawn, TEXT))
+    make.put(tmp_path / "m.png", planted_metadata.with_chunks(drawn, TEXT))
     assert len(compared(tmp_path, how)) == 1
     assert compared(tmp_path, how, keep_metadata=False) == []
 
@@ -381,7 +394,7 @@ def test_build_strips_as_its_options_say_and_verify_holds(tmp_path, inline, chec
     ids = make.blob(height=24, width=40, high=1)
     for number, (form, files) in enumerate((("jpeg", JPEGS), ("png", PNGS))):
         make.put(tmp_path / "source" / "images" / f"{number}.{form}", files["RGB, all"][0])
-        drawn = burdened.with_chunks(png.encode(ids), TEXT)
+        drawn = planted_metadata.with_chunks(png.encode(ids), TEXT)
         make.put(tmp_path / "source" / "masks" / f"{number}.png", drawn)
     segrecord.build(tmp_path / "source", tmp_path / "out", checks=checks, workers=1, **how)
     shards = b"".join(path.read_bytes() for path in (tmp_path / "out").glob("train-*.tfrecord"))

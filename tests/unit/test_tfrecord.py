@@ -9,8 +9,8 @@ import zlib
 import pytest
 
 from segrecord.errors import RecordError
-from segrecord.records import tfrecord
-from segrecord.records.tfrecord import (
+from segrecord.format import tfrecord
+from segrecord.format.tfrecord import (
     FRAME_OVERHEAD,
     MAX_RECORD,
     compressed,

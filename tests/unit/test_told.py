@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,14 +13,15 @@ from tests import datasets
 from tests.terminal import Terminal, output_on_terminal, set_environment
 
 from segrecord.cli import cli
-from segrecord.errors import Finding, RecordError
-from segrecord.reading.verify import Report
-from segrecord.records import manifest
-from segrecord.reporting import told
-from segrecord.reporting.layout import print_next, print_parts, print_table, printable
-from segrecord.reporting.printed import print_report
-from segrecord.reporting.verdict import Outcome
-from segrecord.sources.understood import Understood, samples_table
+from segrecord.console import messages
+from segrecord.console.results import print_report
+from segrecord.console.terminal import print_next, print_parts, print_table, printable
+from segrecord.errors import RecordError
+from segrecord.findings import Finding
+from segrecord.format import manifest
+from segrecord.report.verdict import Outcome
+from segrecord.sources.loaded import LoadedSource, Note, samples_table
+from segrecord.verification.checker import Report
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -62,12 +64,18 @@ ROOT = "/data/sets/lesions/masks/"
 LONG = "holds 160 values that are neither classes nor 0 and 255, and so looks like smoothed edges"
 
 
-def found(number, code="mask-values", level="error", message=LONG, fix="pass --mask-threshold 128"):
-    return Finding(level, code, f"{number}", f"{ROOT}{number:04}.png", message, fix)
+def found(number, code="mask-values", level="error", message=LONG, path=None):
+    return Finding(
+        code,
+        f"{number}",
+        f"{ROOT}{number:04}.png" if path is None else path,
+        values={"message": message, "fix": "pass --mask-threshold 128"},
+        level=level,
+    )
 
 
 def of_all(level, code, message, fix="nothing"):
-    return Finding(level, code, "", "", message, fix)
+    return Finding(code, "", "", values={"message": message, "fix": fix}, level=level)
 
 
 # Findings.
@@ -78,9 +86,9 @@ def test_errors_stand_before_warnings_and_infos_are_a_line_a_code_at_the_end():
         of_all("info", "trimmed", "bytes are cut off"),
         found(1, "dark-image", "warning", "is dark"),
         found(2),
-        of_all("info", "passed-over", "1 x other files"),
+        of_all("info", "skipped-files", "1 x other files"),
     ]
-    lines = logged(told.print_findings, findings)
+    lines = logged(messages.print_findings, findings)
     assert lines == [
         "error mask-values: 1 finding",
         f"  {ROOT}0002.png: {LONG}",
@@ -89,72 +97,75 @@ def test_errors_stand_before_warnings_and_infos_are_a_line_a_code_at_the_end():
         f"  {ROOT}0001.png: is dark",
         "  -> pass --mask-threshold 128; to accept it: --ignore dark-image",
         "info trimmed: bytes are cut off",
-        "info passed-over: 1 x other files",
+        "info skipped-files: 1 x other files",
     ]
 
 
-def test_a_group_shows_three_findings_the_count_of_the_others_and_its_way_out_once():
-    lines = logged(told.print_findings, [found(number) for number in range(10)])
+def test_a_group_shows_three_findings_the_count_of_the_others_and_its_fix_once():
+    lines = logged(messages.print_findings, [found(number) for number in range(10)])
     assert lines[0] == "error mask-values: 10 findings"
     assert [line for line in lines if ROOT in line] == lines[1:4]
     assert lines[4:] == ["  ... and 7 more", "  -> pass --mask-threshold 128"]
 
 
 def test_a_finding_of_the_dataset_as_a_whole_stands_in_the_heading():
-    lines = logged(told.print_findings, [of_all("warning", "no-group", "no group", "pass one")])
+    lines = logged(messages.print_findings, [of_all("warning", "no-group", "no group", "pass one")])
     assert lines == ["warning no-group: no group", "  -> pass one; to accept it: --ignore no-group"]
 
 
 def test_several_findings_of_the_dataset_as_a_whole_are_counted():
     findings = [of_all("warning", "shortcut", f"{name} tells the class") for name in "ab"]
-    lines = logged(told.print_findings, findings)
+    lines = logged(messages.print_findings, findings)
     assert lines[:2] == ["warning shortcut: 2 findings", "  a tells the class"]
 
 
 def test_a_finding_without_a_path_is_named_by_its_key():
-    lines = logged(told.print_findings, [found(7)._replace(path="")])
+    lines = logged(messages.print_findings, [found(7, path="")])
     assert lines[1] == f"  7: {LONG}"
 
 
 def test_reasons_of_an_info_are_counted_and_the_rest_of_them_summed_up():
     infos = [of_all("info", "re-encoded", text) for text in "aabcde"]
-    (line,) = logged(told.print_findings, infos)
+    (line,) = logged(messages.print_findings, infos)
     assert line == "info re-encoded: 6 findings: 2 x a; b; c; and 2 more reasons"
 
 
 @pytest.mark.parametrize("number", [2, 3])
 def test_groups_of_two_or_three_are_shown_whole_on_a_terminal_as_in_a_log(number):
     findings = [found(n, f"code-{code}") for code in range(30) for n in range(number)]
-    for lines in (seen(told.print_findings, findings), logged(told.print_findings, findings)):
+    for lines in (
+        seen(messages.print_findings, findings),
+        logged(messages.print_findings, findings),
+    ):
         assert sum(".png" in line for line in lines) == 30 * number
         assert not any("for example" in line for line in lines)
 
 
 def test_an_info_says_what_it_is_about():
     marked = found(1, "excluded", "info", "left out: it is marked as wrong: x")
-    assert logged(told.print_findings, [marked]) == [
+    assert logged(messages.print_findings, [marked]) == [
         f"info excluded: {ROOT}0001.png: left out: it is marked as wrong: x"
     ]
-    assert logged(told.print_findings, [marked._replace(path="")]) == [
+    assert logged(messages.print_findings, [replace(marked, path="")]) == [
         "info excluded: 1: left out: it is marked as wrong: x"
     ]
     cut = [found(n, "trimmed", "info", "bytes are cut off") for n in range(4)]
-    assert logged(told.print_findings, cut) == [
+    assert logged(messages.print_findings, cut) == [
         f"info trimmed: 4 x bytes are cut off ({ROOT}0000.png, {ROOT}0001.png, {ROOT}0002.png, ...)"
     ]
-    _, root, *lines = seen(told.print_findings, cut)
+    _, root, *lines = seen(messages.print_findings, cut)
     assert root == f"paths below start from {ROOT}"
     assert " ".join(map(str.strip, lines)) == (
         "info trimmed: 4 x bytes are cut off (0000.png, 0001.png, 0002.png, ...)"
     )
     alike = [found(n, "similar-pair", "info", f"it resembles '{n + 1}'") for n in range(2)]
-    (line,) = logged(told.print_findings, alike)
+    (line,) = logged(messages.print_findings, alike)
     assert line.startswith(f"info similar-pair: 2 findings: {ROOT}0000.png: it resembles '1'; ")
     assert line.endswith(f"; {ROOT}0001.png: it resembles '2'")
 
 
 def test_a_terminal_cuts_at_a_word_and_indents_what_it_wraps():
-    lines = seen(told.print_findings, [found(number) for number in range(3)])
+    lines = seen(messages.print_findings, [found(number) for number in range(3)])
     assert max(map(len, lines)) <= 80
     assert lines[0] == ""
     assert lines[1] == f"paths below start from {ROOT}"
@@ -172,47 +183,47 @@ def test_a_terminal_cuts_at_a_word_and_indents_what_it_wraps():
 def test_a_log_is_never_cut_even_where_colours_are_forced(monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     path = "/very/long/" * 20 + "mask.png"
-    lines = logged(told.print_findings, [found(1)._replace(path=path, message="word " * 100)])
+    lines = logged(messages.print_findings, [found(1, path=path, message="word " * 100)])
     assert ESCAPE.search(lines[0])
     assert ESCAPE.sub("", lines[1]) == f"  {path}: {'word ' * 100}"
 
 
 def test_a_long_path_is_shown_by_its_end_on_a_terminal():
     path = f"{'1' * 90}.png"
-    lines = seen(told.print_findings, [found(1)._replace(path=path, message="is broken")])
+    lines = seen(messages.print_findings, [found(1, path=path, message="is broken")])
     assert lines[2] == f"  ...{'1' * 33}.png: is broken"
 
 
 def test_thirty_kinds_are_one_example_each_on_a_terminal_and_fit_80_columns():
     findings = [found(n, f"code-{code:02}") for code in range(30) for n in range(40)]
-    lines = seen(told.print_findings, findings)
+    lines = seen(messages.print_findings, findings)
     assert max(map(len, lines)) <= 80
     assert sum("code-" in line for line in lines) == 30
     assert "error code-29: 40 findings, for example" in lines
     assert len(lines) <= 4 * 30 + 2
-    assert sum("0002.png" in line for line in logged(told.print_findings, findings)) == 30
+    assert sum("0002.png" in line for line in logged(messages.print_findings, findings)) == 30
 
 
 def test_names_that_look_like_markup_or_would_steer_the_terminal_are_printed_as_text():
-    finding = found(1)._replace(path="[red]x[/red]\x1b[2J\n.png", message="m")
-    (line,) = [line for line in logged(told.print_findings, [finding]) if "png" in line]
+    finding = found(1, path="[red]x[/red]\x1b[2J\n.png", message="m")
+    (line,) = [line for line in logged(messages.print_findings, [finding]) if "png" in line]
     assert line == r"  [red]x[/red]\x1b[2J\n.png: m"
 
 
 def test_colours_are_for_terminals_and_respect_no_color_and_term_dumb(monkeypatch):
-    assert "\x1b[31merror" in on_terminal(told.print_findings, [found(1)])
-    assert not any(ESCAPE.search(line) for line in logged(told.print_findings, [found(1)]))
+    assert "\x1b[31merror" in on_terminal(messages.print_findings, [found(1)])
+    assert not any(ESCAPE.search(line) for line in logged(messages.print_findings, [found(1)]))
     monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b[31m" not in on_terminal(told.print_findings, [found(1)])
+    assert "\x1b[31m" not in on_terminal(messages.print_findings, [found(1)])
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
-    assert "\x1b" not in on_terminal(told.print_findings, [found(1)])
+    assert "\x1b" not in on_terminal(messages.print_findings, [found(1)])
 
 
 def test_an_output_that_is_no_unicode_gets_escapes():
     file = Ascii()
     console = Console(file=file, soft_wrap=True)
-    told.print_findings(console, [found(1)._replace(path="größe/病.png", message="naïve")])
+    messages.print_findings(console, [found(1, path="größe/病.png", message="naïve")])
     print_table(console, ["größe"], [["病"]])
     assert r"gr\xf6\xdfe/\u75c5.png: na\xefve" in file.getvalue()
     assert file.getvalue().splitlines()[-1].strip() == r"\u75c5"
@@ -240,7 +251,7 @@ def test_a_scan_ends_with_the_counts_and_what_to_do():
         of_all("warning", "no-group", "no group"),
         of_all("info", "trimmed", "cut"),
     )
-    lines = logged(told.print_scan, scanned(9), findings, "src")
+    lines = logged(messages.print_scan, scanned(9), findings, "src")
     assert lines[0] == "9 samples: 5 errors of 2 kinds, 1 warning"
     assert lines[1] == "verdict: fix first: mask-values (4); png-crc (1)"
     assert "--findings FILE" in lines[2]
@@ -270,7 +281,7 @@ def test_a_scan_ends_with_the_counts_and_what_to_do():
     ],
 )
 def test_a_scan_without_errors_ends_with_the_build(findings, said, judged):
-    lines = logged(told.print_scan, scanned(1), findings, "src")
+    lines = logged(messages.print_scan, scanned(1), findings, "src")
     assert lines == [
         *(said, f"verdict: {judged}"),
         "next: segrecord build src OUT, with the options given here",
@@ -278,13 +289,17 @@ def test_a_scan_without_errors_ends_with_the_build(findings, said, judged):
 
 
 def test_the_findings_file_is_named_where_not_all_are_shown():
-    shown = told.SHOWN + 1
-    findings = [found(n, f"code-{code}") for code in range(told.MANY + 1) for n in range(shown)]
-    assert "error code-0: 4 findings, for example" in seen(told.print_findings, findings)
+    shown = messages.SHOWN + 1
+    findings = [found(n, f"code-{code}") for code in range(messages.MANY + 1) for n in range(shown)]
+    assert "error code-0: 4 findings, for example" in seen(messages.print_findings, findings)
     findings = tuple(findings)
-    assert any("--findings" in line for line in seen(told.print_scan, scanned(99), findings, "src"))
-    few = tuple(one for one in findings if int(one.key) < told.SHOWN)
-    assert not any("--findings" in line for line in seen(told.print_scan, scanned(99), few, "src"))
+    assert any(
+        "--findings" in line for line in seen(messages.print_scan, scanned(99), findings, "src")
+    )
+    few = tuple(one for one in findings if int(one.key) < messages.SHOWN)
+    assert not any(
+        "--findings" in line for line in seen(messages.print_scan, scanned(99), few, "src")
+    )
 
 
 # Build, verify, and what is next.
@@ -292,7 +307,7 @@ def test_the_findings_file_is_named_where_not_all_are_shown():
 
 def test_a_build_ends_with_commands_that_can_be_copied(tmp_path):
     folder = datasets.make(tmp_path / "a set")
-    lines = logged(told.print_manifest, manifest.load(folder), str(folder), 1.0)
+    lines = logged(messages.print_manifest, manifest.load(folder), str(folder), 1.0)
     assert lines[0].startswith("9 records in 3 shards, ")
     next_lines = lines[lines.index("next:") + 1 :]
     for line in next_lines:
@@ -303,12 +318,12 @@ def test_a_build_ends_with_commands_that_can_be_copied(tmp_path):
         assert command.split()[1] in cli.commands
     assert not any("report.html" in line for line in lines)
     (folder / "report.html").touch()
-    lines = logged(told.print_manifest, manifest.load(folder), str(folder), 1.0)
+    lines = logged(messages.print_manifest, manifest.load(folder), str(folder), 1.0)
     assert any(str(folder / "report.html") in line for line in lines)
 
 
 def test_every_step_is_a_command():
-    for command, _ in told._STEPS.values():
+    for command, _ in messages._STEPS.values():
         assert command.split()[1] in cli.commands
 
 
@@ -318,7 +333,7 @@ def test_a_build_of_many_classes_counts_some_of_them(tmp_path):
     splits = {
         name: it.model_copy(update={"class_counts": counts}) for name, it in made.splits.items()
     }
-    lines = logged(told.print_manifest, made.model_copy(update={"splits": splits}), "out", 1.0)
+    lines = logged(messages.print_manifest, made.model_copy(update={"splits": splits}), "out", 1.0)
     assert "class-11 11; and 88 classes more)" in lines[1]
 
 
@@ -328,7 +343,7 @@ def test_commands_are_not_broken_and_go_without_their_comment_where_that_has_no_
     assert logged(print_next, [(command, "why")])[1] == f"  {command}  # why"
 
 
-def test_a_damaged_dataset_is_told_in_80_columns_with_the_way_out():
+def test_a_damaged_dataset_is_reported_in_80_columns_with_what_to_do():
     rule = "has the SHA-256 " + "7" * 64 + ", the manifest says " + "5" * 64
     report = Report((RecordError("train-00000-of-00001.tfrecord", rule),), 1, 2, 3, ("masks",))
     lines = seen(print_report, report)
@@ -340,22 +355,26 @@ def test_a_damaged_dataset_is_told_in_80_columns_with_the_way_out():
     assert logged(print_report, report)[1] == f"train-00000-of-00001.tfrecord: {rule}"
 
 
-def test_how_the_source_was_understood_is_wrapped_and_indented():
-    source = Understood(
-        samples_table([]), (), "paired " + "CLASS/X with CLASS/X_mask.png, " * 5, {"._*": 2}, ("h",)
+def test_how_the_source_was_read_is_wrapped_and_indented():
+    source = LoadedSource(
+        samples_table([]),
+        (),
+        (Note("samples", "paired " + "CLASS/X with CLASS/X_mask.png, " * 5),),
+        {"._*": 2},
+        (Note("files", "h"),),
     )
-    lines = seen(told.print_understood, source)
+    lines = seen(messages.print_loaded, source)
     assert lines[0].startswith("0 samples: paired CLASS/X")
     assert lines[1].startswith("  ")
     assert max(map(len, lines)) <= 80
-    assert lines[-2:] == ["passed over: ._* (2)", "hint: h"]
+    assert lines[-2:] == ["skipped: ._* (2)", "hint: h"]
 
 
 # Progress.
 
 
 def stages(console):
-    monitor = told.ConsoleMonitor(console)
+    monitor = messages.ConsoleMonitor(console)
     monitor.stage("scan", 2)
     monitor.progress(1)
     monitor.stage("write", 1)

@@ -13,9 +13,10 @@ from PIL import Image
 import segrecord
 from drawn_jpeg import jpeg as drawn
 from make import blob, chunk, encoded, files, picture, put, saved, segment
+from scanned import finding_of
 from segrecord.errors import PixelError
-from segrecord.pixels import image, jpeg, jpeg_scan, mask, png
-from segrecord.quality.scan import Row, ScanTask, scan_rows
+from segrecord.images import image, jpeg, mask, png
+from segrecord.scanning.worker import Row, ScanTask, scan_rows
 
 pytestmark = pytest.mark.usefixtures("inline")
 
@@ -107,11 +108,8 @@ def test_sound_file_is_stored_losslessly_as_png_with_a_warning(name, tmp_path):
     path = str(put(tmp_path / "picture", data))
     (found,) = scan_rows(ScanTask((Row("a", path, ()),), "basic", None, (None,)))
     (problem,) = found.facts["problems"]
-    assert (problem["level"], problem["code"], problem["path"]) == (
-        "warning",
-        "unusual-encoding",
-        path,
-    )
+    told = finding_of(problem)
+    assert (told.level, told.code, told.path) == ("warning", "unusual-encoding", path)
 
 
 @pytest.mark.parametrize("name", FACTORS)
@@ -234,7 +232,7 @@ def test_scan_agrees_with_the_strict_decoder_on_damaged_files_of_usual_factors()
             continue
         at = broken.index(b"\xff\xc0") + 4
         own = bytes(broken[: facts.end])
-        if jpeg_scan.sound(own, jpeg.segments(own), own[at : at + 15]):
+        if jpeg.scan_is_sound(own, jpeg.segments(own), own[at : at + 15]):
             whole += 1
             assert jpeg.walk(own).unusual == ""
     assert whole > 100

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from make import encoded, picture
+from segrecord.checks.mask_values import MaskValues, decide
+from segrecord.images import mask
 from segrecord.options import Options
-from segrecord.pixels import mask
-from segrecord.quality.values import MaskValues, decide
 
 
 def found(name, values, kind="grey", edge_share=None):
@@ -256,4 +256,4 @@ def test_a_few_stray_ids_among_0_255_masks_are_an_error_and_not_a_reading_of_255
 
 def test_a_share_of_all_pixels_is_written_as_a_number_of_percent():
     [finding] = reading([TWO, TWO, found("grey", {7: 3600})]).findings
-    assert "3600 pixels, 100 % of the mask" in finding.message
+    assert "3,600 pixels, 100 % of the mask" in finding.message

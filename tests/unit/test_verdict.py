@@ -11,13 +11,14 @@ from rich.console import Console
 import datasets
 import make
 import segrecord
+from segrecord.catalogue import CODES
 from segrecord.cli import cli
-from segrecord.codes import CODES, way_out
-from segrecord.errors import Finding
-from segrecord.pixels import png
-from segrecord.records import manifest
-from segrecord.reporting import report, told
-from segrecord.reporting.verdict import FEW, Outcome, Tally, of_manifest, verdict
+from segrecord.console import messages
+from segrecord.findings import Finding, suggestion
+from segrecord.format import manifest
+from segrecord.images import png
+from segrecord.report import page as report
+from segrecord.report.verdict import FEW, Outcome, Tally, of_manifest, verdict
 
 LARGE = {"train": 100, "val": FEW, "test": FEW}
 
@@ -157,7 +158,7 @@ def test_six_images_with_copies_and_an_empty_mask_are_not_simply_ready(tmp_path,
     page = report.make(built.path).decode()
     assert found.headline in page
     out = io.StringIO()
-    told.print_manifest(Console(file=out, soft_wrap=True), built.manifest, str(built.path), 1.0)
+    messages.print_manifest(Console(file=out, soft_wrap=True), built.manifest, str(built.path), 1.0)
     assert f"\nverdict: {found.line}\n" in out.getvalue()
 
 
@@ -183,15 +184,22 @@ def test_the_verdict_of_a_build_is_that_of_its_report(tmp_path):
 @pytest.mark.parametrize("code", [code for code, it in CODES.items() if it.ignorable])
 def test_where_a_code_can_be_ignored_its_way_out_says_how(code):
     level = CODES[code].level
-    fix = way_out(Finding(level, code, "", "", "m", "do this"))
+    fix = suggestion(Finding(code, "", "", values={"message": "m", "fix": "do this"}, level=level))
     assert fix.startswith("do this")
     assert fix.endswith(f"--ignore {code}") == (level != "info")
-    assert way_out(Finding(level, code, "", "", "m", fix)) == fix
+    assert (
+        suggestion(Finding(code, "", "", values={"message": "m", "fix": fix}, level=level)) == fix
+    )
 
 
 def test_what_cannot_be_ignored_has_its_own_way_out_alone():
     for code in ("png-crc", "of-tomorrow"):
-        assert way_out(Finding("error", code, "", "", "m", "do this")) == "do this"
+        assert (
+            suggestion(
+                Finding(code, "", "", values={"message": "m", "fix": "do this"}, level="error")
+            )
+            == "do this"
+        )
 
 
 def objections(tmp_path):
@@ -220,12 +228,12 @@ def test_errors_that_may_be_accepted_say_so_wherever_findings_are_told(tmp_path,
 
 
 def test_quarantine_is_offered_where_it_is_a_way_and_not_where_the_whole_set_is_wrong():
-    bad = Finding("error", "png-crc", "a", "a.png", "m", "f")
-    whole = Finding("error", "split-lacks-class", "", "", "m", "f")
-    assert "--on-error quarantine" in told.way_out([bad], 9)
-    assert told.way_out([bad, whole], 9) == ""
-    assert told.way_out([whole], 9) == ""
-    assert told.way_out([bad], 1) == ""
+    bad = Finding("png-crc", "a", "a.png", values={"message": "m", "fix": "f"})
+    whole = Finding("split-lacks-class", "", "", values={"message": "m", "fix": "f"})
+    assert "--on-error quarantine" in messages.quarantine_hint([bad], 9)
+    assert messages.quarantine_hint([bad, whole], 9) == ""
+    assert messages.quarantine_hint([whole], 9) == ""
+    assert messages.quarantine_hint([bad], 1) == ""
 
 
 def test_the_command_line_of_a_scan_shows_the_verdict(tmp_path, inline):

@@ -10,13 +10,14 @@ import pytest
 from tests import datasets
 
 from segrecord import tables
-from segrecord.engines import InlineEngine, LocalEngine
 from segrecord.errors import OutputError
-from segrecord.pixels import png
-from segrecord.reading.compare import compare_dataset
-from segrecord.reading.shards import check_shard
-from segrecord.reading.verify import check_dataset, open_index, tasks_of
-from segrecord.records import manifest as manifests
+from segrecord.executors import InlineEngine, LocalEngine
+from segrecord.format import manifest as manifests
+from segrecord.images import png
+from segrecord.read.index import open_index
+from segrecord.verification.checker import check_dataset, tasks_of
+from segrecord.verification.shard_check import check_shard
+from segrecord.verification.source_compare import compare_dataset
 
 VAL = "val-00000-of-00001.tfrecord"
 KINDS = [
@@ -70,7 +71,7 @@ def test_tasks_are_plain_values_that_can_be_pickled_without_arrow(tmp_path):
     assert [task.name for task in tasks] == sorted(path.name for path in folder.glob("*.tfrecord"))
     data = pickle.dumps(tasks)
     assert b"pyarrow" not in data
-    assert check_shard.__module__ == "segrecord.reading.shards"
+    assert check_shard.__module__ == "segrecord.verification.shard_check"
     assert [check_shard(task) for task in pickle.loads(data)] == [()] * 3
 
 
@@ -307,7 +308,7 @@ def test_masks_are_read_through_the_manifests_value_map(tmp_path):
 
 
 def test_images_and_masks_are_compared_at_the_size_of_the_dataset(tmp_path):
-    from segrecord.pixels import image, mask
+    from segrecord.images import image, mask
 
     folder = datasets.make(tmp_path / "set", {"train": (1,)}, size=(8, 7))
     samples = datasets.write_source(tmp_path / "source", 1)

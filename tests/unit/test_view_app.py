@@ -17,13 +17,14 @@ from starlette.testclient import TestClient
 import datasets
 import segrecord
 from segrecord.errors import OutputError, RecordError, UsageError
+from segrecord.images.overlay import colour_of
 from segrecord.options import IGNORE
-from segrecord.reporting.overlay import colour_of
-from segrecord.reporting.view import app, pictures
+from segrecord.tables import FINDINGS
+from segrecord.viewer import app, record_images
 
 ORIGIN = "http://127.0.0.1:8000"
 SCRIPTS = ("/view.js", "/list.js", "/record.js", "/common.js")
-FINDING = "level,code,key,path,message,fix\nwarning,dark,set/001,1.png,it is dark,look\n"
+FINDING = ",".join(FINDINGS.names) + "\nwarning,dark,set/001,1.png,,,it is dark,look\n"
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_a_page_of_records_is_filtered_sorted_and_cut(client):
 def test_a_record_is_told_by_row_and_by_key_with_its_neighbours(client):
     told = client.get("/api/record/1?label=1").json()
     assert told == client.get("/api/record", params={"key": "set/001", "label": "1"}).json()
-    assert told["seat"] == {"number": 0, "found": 4, "previous": None, "next": "set/003"}
+    assert told["position"] == {"number": 0, "found": 4, "previous": None, "next": "set/003"}
     assert told["kept"] == {"age": "21"}
     assert told["group"] == "patient 0"
     assert told["findings"] == [
@@ -123,8 +124,8 @@ def test_the_shard_and_number_are_those_of_the_record(client, folder):
     assert (found["shard"], found["number"]) == ("train-00001-of-00002.tfrecord", 1)
 
 
-def test_a_record_outside_of_the_filters_has_no_seat(client):
-    assert client.get("/api/record/1?split=val").json()["seat"] is None
+def test_a_record_outside_of_the_filters_has_no_position(client):
+    assert client.get("/api/record/1?split=val").json()["position"] is None
 
 
 @pytest.mark.parametrize("schema", ["deeplab", "plain", "raw", "tfds"])
@@ -155,7 +156,7 @@ def test_a_thumbnail_is_small_and_painted_where_asked(tmp_path, monkeypatch):
     )
     client = client_of(datasets.make(tmp_path / "set", {"train": (1,)}))
     thumb = opened(client.get("/thumb/0")).astype(int)
-    assert thumb.shape == (pictures.THUMB, pictures.THUMB // 2, 3)
+    assert thumb.shape == (record_images.THUMB, record_images.THUMB // 2, 3)
     assert np.abs(thumb[10, 40] - 250).max() < 6
     assert thumb[80, 40, 0] < 200
     plain = json.loads(client.get("/api/thumbs?rows=0&painted=0").text)["picture"]
@@ -461,7 +462,7 @@ def server(tmp_path_factory):
     """A real server in a process of its own: its port and the process."""
     tmp_path = tmp_path_factory.mktemp("served")
     folder = datasets.make(tmp_path / "set")
-    said = f"from segrecord.reporting.view.app import serve; serve({str(folder)!r})"
+    said = f"from segrecord.viewer.app import serve; serve({str(folder)!r})"
     with subprocess.Popen(
         [sys.executable, "-c", said], stdout=subprocess.PIPE, cwd=tmp_path, text=True
     ) as process:

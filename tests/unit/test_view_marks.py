@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from segrecord.errors import OutputError, UsageError
-from segrecord.reporting.view.marks import LONGEST_NOTE, Mark, Marks
+from segrecord.viewer.marks import LONGEST_NOTE, Mark, Marks
 
 
 @pytest.fixture

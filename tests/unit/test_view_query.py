@@ -6,21 +6,54 @@ import pytest
 
 import datasets
 import segrecord
-from segrecord.errors import Finding, RecordError, UsageError
-from segrecord.reporting.view import findings as found_in
-from segrecord.reporting.view.findings import Findings
-from segrecord.reporting.view.marks import Marks
-from segrecord.reporting.view.query import Catalogue, Query, Seat, parse, whole
-from segrecord.tables import findings_table
+from segrecord.errors import RecordError, UsageError
+from segrecord.findings import Finding
+from segrecord.tables import FINDINGS
+from segrecord.viewer.marks import Marks
+from segrecord.viewer.query import (
+    Catalogue,
+    Position,
+    Query,
+    RecordFindings,
+    parse,
+    read_findings,
+    whole,
+)
+
+
+def findings_table(findings):
+    """What `read_findings` gives of a list of these findings."""
+    rows = [found.row() for found in findings]
+    columns = list(zip(*rows, strict=True)) or [()] * len(FINDINGS)
+    return pa.table([pa.array(column, pa.string()) for column in columns], names=FINDINGS.names)
+
 
 SHARDS = {"train": (4, 3), "val": (2,), "test": (3,)}
 FOUND = [
-    Finding("warning", "dark", "set/005", "5.png", "it is dark", "look"),
-    Finding("warning", "dark", "set/001", "1.png", "it is dark", "look"),
-    Finding("info", "small", "set/005", "5.png", "it is small", ""),
-    Finding("info", "small", "set/005", "5.png", "it is small twice", ""),
-    Finding("error", "broken", "left/out", "x.png", "it is in no shard", "mend it"),
-    Finding("info", "passed-over", "", "", "of the dataset as a whole", ""),
+    Finding(
+        "dark", "set/005", "5.png", values={"message": "it is dark", "fix": "look"}, level="warning"
+    ),
+    Finding(
+        "dark", "set/001", "1.png", values={"message": "it is dark", "fix": "look"}, level="warning"
+    ),
+    Finding(
+        "small", "set/005", "5.png", values={"message": "it is small", "fix": ""}, level="info"
+    ),
+    Finding(
+        "small",
+        "set/005",
+        "5.png",
+        values={"message": "it is small twice", "fix": ""},
+        level="info",
+    ),
+    Finding(
+        "broken",
+        "left/out",
+        "x.png",
+        values={"message": "it is in no shard", "fix": "mend it"},
+        level="error",
+    ),
+    Finding("skipped-files", "", "", values={"message": "of the dataset as a whole", "fix": ""}),
 ]
 
 
@@ -36,8 +69,8 @@ def marks(tmp_path, folder):
 
 @pytest.fixture
 def catalogue(folder, marks):
-    store = segrecord.open(folder).reader.store
-    return Catalogue(store, Findings(findings_table(FOUND), store.index["key"]), marks)
+    store = segrecord.open(folder).all_records.shards
+    return Catalogue(store, RecordFindings(findings_table(FOUND), store.index["key"]), marks)
 
 
 @pytest.fixture
@@ -83,8 +116,8 @@ def test_filters_let_through_what_they_say_and_all_of_them_hold(catalogue, rows,
 
 def test_records_without_a_class_are_found_by_the_id_that_stands_for_none(folder, marks):
     datasets.edit_index(folder, 2, label=None)
-    store = segrecord.open(folder).reader.store
-    catalogue = Catalogue(store, Findings(findings_table([]), store.index["key"]), marks)
+    store = segrecord.open(folder).all_records.shards
+    catalogue = Catalogue(store, RecordFindings(findings_table([]), store.index["key"]), marks)
     assert catalogue.rows(Query(label=-1)).tolist() == [2]
     assert 2 not in catalogue.rows(Query(label=0))
 
@@ -124,8 +157,8 @@ def test_sizes_and_keys_sort_both_ways(catalogue, rows, order):
 def test_masks_whose_pixels_nobody_counted_have_no_coverage(folder, marks):
     for row in range(len(datasets.read_index(folder))):
         datasets.edit_index(folder, row, mask_pixels=None, ignore_pixels=None)
-    store = segrecord.open(folder).reader.store
-    catalogue = Catalogue(store, Findings(findings_table([]), store.index["key"]), marks)
+    store = segrecord.open(folder).all_records.shards
+    catalogue = Catalogue(store, RecordFindings(findings_table([]), store.index["key"]), marks)
     assert np.isnan(catalogue.coverage).all()
     assert catalogue.rows(Query(sort="coverage", order="desc")).tolist() == list(range(12))
 
@@ -139,13 +172,13 @@ def test_pages_cut_what_is_found_and_a_late_page_is_the_last(catalogue):
     assert (none.rows.tolist(), none.number, none.pages, none.found) == ([], 1, 1, 0)
 
 
-def test_a_seat_tells_the_neighbours_within_what_is_found(catalogue):
+def test_a_position_tells_the_neighbours_within_what_is_found(catalogue):
     query = Query(split="train", order="desc")
     assert catalogue.rows(query).tolist() == [6, 5, 4, 3, 2, 1, 0]
-    assert catalogue.seat(query, 6) == Seat(0, 7, None, 5)
-    assert catalogue.seat(query, 3) == Seat(3, 7, 4, 2)
-    assert catalogue.seat(query, 0) == Seat(6, 7, 1, None)
-    assert catalogue.seat(query, 8) is None
+    assert catalogue.position(query, 6) == Position(0, 7, None, 5)
+    assert catalogue.position(query, 3) == Position(3, 7, 4, 2)
+    assert catalogue.position(query, 0) == Position(6, 7, 1, None)
+    assert catalogue.position(query, 8) is None
 
 
 def test_a_record_is_found_by_its_key_alone(catalogue):
@@ -159,9 +192,9 @@ def test_an_index_of_several_batches_gives_the_same(folder, marks, rows):
     path = folder / "records.arrow"
     with pa.ipc.new_file(str(path), table.schema) as writer:
         writer.write_table(table, max_chunksize=5)
-    store = segrecord.open(folder).reader.store
+    store = segrecord.open(folder).all_records.shards
     assert store.index["key"].num_chunks == 3
-    catalogue = Catalogue(store, Findings(findings_table(FOUND), store.index["key"]), marks)
+    catalogue = Catalogue(store, RecordFindings(findings_table(FOUND), store.index["key"]), marks)
     assert catalogue.coverage[8] == coverage(rows[8])
     dark = Query(code="dark", sort="key", order="desc")
     assert keys(catalogue, rows, dark) == ["set/005", "set/001"]
@@ -209,8 +242,8 @@ def test_a_number_is_refused_outside_its_range():
 
 
 def test_findings_are_told_by_record_and_the_rest_is_left_out(catalogue, folder):
-    keys = segrecord.open(folder).reader.store.index["key"]
-    found = Findings(findings_table(FOUND), keys)
+    keys = segrecord.open(folder).all_records.shards.index["key"]
+    found = RecordFindings(findings_table(FOUND), keys)
     assert found.codes == {"dark": 2, "small": 1}
     assert found.rows("dark").tolist() == [1, 5]
     said = [one["message"] for one in found.of_row(5)]
@@ -220,17 +253,17 @@ def test_findings_are_told_by_record_and_the_rest_is_left_out(catalogue, folder)
 
 def test_the_list_of_findings_is_read_with_its_commas_and_lines(folder):
     (folder / "findings.csv").write_text(
-        'level,code,key,path,message,fix\ninfo,dark,set/001,1.png,"it is, well,\ndark",\n'
+        f'{",".join(FINDINGS.names)}\ninfo,dark,set/001,1.png,,,"it is, well,\ndark",\n'
     )
-    assert found_in.read(folder).to_pylist() == [
+    assert read_findings(folder).to_pylist() == [
         {"level": "info", "code": "dark", "key": "set/001", "path": "1.png",
-         "message": "it is, well,\ndark", "fix": ""}
+         "related": "", "values": "", "message": "it is, well,\ndark", "fix": ""}
     ]  # fmt: skip
 
 
 def test_a_dataset_without_a_list_of_findings_has_none_and_a_damaged_one_is_told(folder):
     (folder / "findings.csv").unlink()
-    assert len(found_in.read(folder)) == 0
+    assert len(read_findings(folder)) == 0
     (folder / "findings.csv").write_bytes(b"what,is,this\n1,2,3\n")
     with pytest.raises(RecordError, match=r"findings\.csv: is no list of findings"):
-        found_in.read(folder)
+        read_findings(folder)

@@ -11,20 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from segrecord.cli.failing import console, print_data_error
-from segrecord.cli.flags import Command, flags, given, several
+from segrecord.cli.flags import Command, flags, given, source_flags
 from segrecord.errors import DataError, OutputError
-from segrecord.options import GROUPS, MAPPING_FILE
+from segrecord.options import MAPPING_FILE, OPTIONS
+from segrecord.wording import counted
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from segrecord.pipeline import Scan
 
 
-SCANNED = (
-    *("checks", "ignore", "error", "near_duplicates", "split", "folds", "seed", "extend"),
-    *("exclude", "pseudonymize", "workers"),
-)
-"""Options of a build that change what a scan finds, beside those of source and pixels."""
+def console(*, stderr: bool = False) -> Console:
+    """Where results are printed."""
+    from rich.console import Console  # noqa: PLC0415 - keeps --help light
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def print_data_error(error: DataError) -> None:
+    """The findings, and what stopped the run."""
+    from segrecord.console import messages  # noqa: PLC0415 - keeps --help light
+
+    messages.print_findings(console(stderr=True), error.findings)
+    click.echo(f"error: {error.summary}", err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -47,21 +57,21 @@ def demo(directory: Path, count: int) -> None:
     """Draw a sample set of skin lesions, build it and verify it.
 
     All of it goes into DIRECTORY (default: demo): source/, dataset/ and example.png. A demo that
-    is there already is made anew.
+    is there already is replaced.
     """
+    from segrecord.console import messages, results  # noqa: PLC0415 - as above
     from segrecord.demo import tour  # noqa: PLC0415 - keeps --help light
-    from segrecord.reporting import printed, told  # noqa: PLC0415 - as above
 
     screen = console()
-    click.echo(f"drawing {count} image{'s' * (count != 1)} in {directory / 'source'}")
-    monitor = told.ConsoleMonitor(screen)
+    click.echo(f"drawing {counted(count, 'image')} in {directory / 'source'}")
+    monitor = messages.ConsoleMonitor(screen)
     try:
         made = tour(directory, count, monitor=monitor)
     finally:
         monitor.close()
-    told.print_findings(screen, made.built.findings)
-    printed.print_report(screen, made.report)
-    told.print_manifest(screen, made.built.manifest, str(made.built.path), made.built.seconds)
+    messages.print_findings(screen, made.built.findings)
+    results.print_report(screen, made.report)
+    messages.print_manifest(screen, made.built.manifest, str(made.built.path), made.built.seconds)
     click.echo(f"look: {made.picture} shows one image with its mask")
     if made.report.problems:
         sys.exit(1)
@@ -69,10 +79,12 @@ def demo(directory: Path, count: int) -> None:
 
 @cli.command(cls=Command)
 @click.argument("source")
-@flags("source", "pixels")
-@flags("checks", "plan", "records", "run", only=SCANNED)
+@flags(option for option in OPTIONS.values() if option.scan)
 @click.option(
-    "--facts", "facts_file", metavar="FILE", help="keep what is found; unchanged files are reused"
+    "--facts",
+    "facts_file",
+    metavar="FILE",
+    help="keep what was measured here; unchanged files are not decoded again",
 )
 @click.option("--findings", metavar="FILE", help="write all findings to this CSV")
 @click.option(
@@ -94,14 +106,15 @@ def scan(  # each parameter is a flag
     SOURCE is a folder, a CSV, TSV, Parquet, Arrow or XLSX file, or module:function. Nothing is
     written but the files that --facts, --findings and --write-samples name.
     """
-    from segrecord import pipeline  # noqa: PLC0415 - keeps --help light
-    from segrecord.building import sidecars, stage  # noqa: PLC0415 - as above
-    from segrecord.reporting import told, verdict  # noqa: PLC0415 - as above
+    from segrecord import pipeline, storage  # noqa: PLC0415 - keeps --help light
+    from segrecord.console import messages  # noqa: PLC0415 - as above
+    from segrecord.export import sidecars  # noqa: PLC0415 - as above
+    from segrecord.report import verdict  # noqa: PLC0415 - as above
 
     for path in filter(None, (findings, write_samples)):
-        stage.check_file(Path(path))
+        storage.check_writable(Path(path))
     screen = console()
-    monitor = told.ConsoleMonitor(screen, quiet=as_json)
+    monitor = messages.ConsoleMonitor(screen, quiet=as_json)
     try:
         result = pipeline.scan(source, facts_file=facts_file, monitor=monitor, **given(options))
     finally:
@@ -110,10 +123,10 @@ def scan(  # each parameter is a flag
         Path(findings).write_bytes(sidecars.findings_csv(result.findings))
     written = _write_samples(result, write_samples) if write_samples is not None else ""
     if as_json:
-        document = told.scan_json(len(result.samples), result.understood, result.findings)
+        document = messages.scan_json(len(result.samples), result.loaded, result.findings)
         click.echo(json.dumps(document, indent=2))
     else:
-        told.print_findings(screen, result.findings)
+        messages.print_findings(screen, result.findings)
         outcome = verdict.Outcome(
             built=False,
             samples=len(result.samples),
@@ -121,14 +134,14 @@ def scan(  # each parameter is a flag
             checked=options["checks"] != "none",
             splits=Counter(filter(None, result.splits)),
         )
-        told.print_scan(screen, outcome, result.findings, written or shlex.quote(source))
+        messages.print_scan(screen, outcome, result.findings, written or shlex.quote(source))
     if result.errors:
         sys.exit(1)
 
 
 def _write_samples(result: Scan, path: str) -> str:
     """Write the pairs and the class mapping; returns what `build` takes them back with."""
-    from segrecord.building import sidecars  # noqa: PLC0415 - keeps --help light
+    from segrecord.export import sidecars  # noqa: PLC0415 - keeps --help light
     from segrecord.sources.listing import write_listing  # noqa: PLC0415 - as above
 
     write_listing(result.samples, path)
@@ -148,7 +161,7 @@ def _write_samples(result: Scan, path: str) -> str:
 @cli.command(cls=Command)
 @click.argument("source")
 @click.argument("out", type=click.Path(path_type=Path))
-@flags(*GROUPS)
+@flags(OPTIONS.values())
 def build(source: str, out: Path, **options: Any) -> None:
     """Make a dataset of SOURCE in the folder OUT.
 
@@ -157,39 +170,31 @@ def build(source: str, out: Path, **options: Any) -> None:
     is there. Interrupted, the same command goes on where it stopped.
     """
     from segrecord import pipeline  # noqa: PLC0415 - keeps --help light
-    from segrecord.reporting import layout, told  # noqa: PLC0415 - as above
+    from segrecord.console import messages  # noqa: PLC0415 - as above
 
     screen = console()
-    monitor = told.ConsoleMonitor(screen)
+    monitor = messages.ConsoleMonitor(screen)
     try:
         built = pipeline.build(source, out, monitor=monitor, **given(options))
     except DataError as error:
         monitor.close()
         print_data_error(error)
         if options["on_error"] != "quarantine":
-            click.echo(told.way_out(error.findings, monitor.samples), err=True, nl=False)
+            hint = messages.quarantine_hint(error.findings, monitor.samples)
+            click.echo(f"{hint}\n" * bool(hint), err=True, nl=False)
         sys.exit(1)
     finally:
         monitor.close()
-    told.print_findings(screen, built.findings)
+    messages.print_findings(screen, built.findings)
     if built.reused_shards:
-        some = layout.counted(built.reused_shards, "shard")
+        some = counted(built.reused_shards, "shard")
         click.echo(f"finished by an earlier run: {some}")
-    told.print_manifest(screen, built.manifest, str(built.path), built.seconds)
+    messages.print_manifest(screen, built.manifest, str(built.path), built.seconds)
 
 
 @cli.command(cls=Command)
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option("--source", metavar="SOURCE", help="compare every pixel and label with this source")
-@click.option(
-    "--metadata",
-    multiple=True,
-    callback=several,
-    metavar="FILE",
-    help="the build's --metadata, each of them, if they are not beside it",
-)
-@click.option("--root", metavar="DIR", help="the build's --root")
-@click.option("--pseudonymize", metavar="KEYFILE", help="the build's --pseudonymize")
+@source_flags("compare every pixel and label with this source")
 @click.option("--workers", type=int, metavar="N", help="worker processes (default: one a core)")
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 def verify(dataset: Path, as_json: bool, **options: Any) -> None:  # noqa: FBT001 - a flag
@@ -199,42 +204,45 @@ def verify(dataset: Path, as_json: bool, **options: Any) -> None:  # noqa: FBT00
     With --source every pixel and label is compared with the originals.
     """
     from segrecord import pipeline  # noqa: PLC0415 - keeps --help light
-    from segrecord.reporting import printed, told  # noqa: PLC0415 - as above
+    from segrecord.console import messages, results  # noqa: PLC0415 - as above
 
-    monitor = told.ConsoleMonitor(console(), quiet=as_json)
+    monitor = messages.ConsoleMonitor(console(), quiet=as_json)
     try:
         report = pipeline.verify(dataset, monitor=monitor, **options)
     finally:
         monitor.close()
     if as_json:
-        click.echo(json.dumps(told.report_json(report), indent=2))
+        click.echo(json.dumps(messages.report_json(report), indent=2))
     else:
-        printed.print_report(console(), report)
+        results.print_report(console(), report)
         if not report.problems:
-            told.print_steps(console(), str(dataset), "view", "stats")
+            messages.print_steps(console(), str(dataset), "view", "stats")
     if report.problems:
         sys.exit(1)
 
 
 @cli.command(cls=Command)
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option("--fold", type=int, metavar="K", help="weights and levels for this fold's training")
+@click.option(
+    "--fold", type=int, metavar="K", help="weights and channel statistics for this fold's training"
+)
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 def stats(dataset: Path, fold: int | None, as_json: bool) -> None:  # noqa: FBT001 - a flag
     """Count the classes, sizes and mask pixels of DATASET.
 
     By split and shard, with a plain statement whether the shuffle mixed the classes well; and what
-    a training asks for: mean and deviation a channel, class weights, mask coverage by class.
+    a training asks for: mean and standard deviation of each channel, class weights, mask coverage
+    by class.
     """
-    from segrecord.reading import stats as counting  # noqa: PLC0415 - keeps --help light
-    from segrecord.reporting import printed, told  # noqa: PLC0415 - as above
+    from segrecord.console import messages, results  # noqa: PLC0415 - as above
+    from segrecord.read import stats as counting  # noqa: PLC0415 - keeps --help light
 
-    counted = counting.stats(dataset, fold=fold)
+    measured = counting.stats(dataset, fold=fold)
     if as_json:
-        click.echo(json.dumps(counting.to_json(counted), indent=2))
+        click.echo(json.dumps(counting.to_json(measured), indent=2))
     else:
-        printed.print_stats(console(), counted)
-        told.print_steps(console(), str(dataset), "view", "show")
+        results.print_stats(console(), measured)
+        messages.print_steps(console(), str(dataset), "view", "show")
 
 
 @cli.command(cls=Command)
@@ -247,24 +255,25 @@ def show(dataset: Path, record: str, output: str | None) -> None:
     """Show one RECORD of DATASET: its features and a picture.
 
     RECORD is a key, or a number from 0 in the order of the index. The picture shows the image,
-    and beside it the image with its mask; a terminal with colours shows them in blocks too.
+    and beside it the image with its mask; a terminal with colours shows both too.
     """
-    from segrecord.reading.lookup import read_record  # noqa: PLC0415 - keeps --help light
-    from segrecord.records import manifest  # noqa: PLC0415 - as above
-    from segrecord.reporting import blocks, overlay, picture, printed  # noqa: PLC0415 - as above
-    from segrecord.reporting.layout import printable  # noqa: PLC0415 - as above
+    from segrecord.console import results  # noqa: PLC0415 - keeps --help light
+    from segrecord.console.terminal import printable  # noqa: PLC0415 - as above
+    from segrecord.format import manifest  # noqa: PLC0415 - as above
+    from segrecord.images import overlay  # noqa: PLC0415 - as above
+    from segrecord.read.lookup import read_record, sides_of  # noqa: PLC0415 - keeps --help light
 
-    found = read_record(dataset, record)
-    path = Path(output or f"{found.key.rpartition('/')[2]}.overlay.png")
-    seen = picture.sides_of(found, manifest.load(dataset))
+    shown = read_record(dataset, record)
+    path = Path(output or f"{shown.key.rpartition('/')[2]}.overlay.png")
+    sides = sides_of(shown, manifest.load(dataset))
     try:
-        overlay.sheet(seen).save(path, "PNG")
+        overlay.sheet(sides).save(path, "PNG")
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from None
     screen = console()
-    printed.print_record(screen, found)
-    if blocks.can_draw(screen):
-        blocks.draw(screen, seen)
+    results.print_record(screen, shown)
+    if results.can_draw(screen):
+        results.draw(screen, sides)
     click.echo(f"picture: {printable(str(path), screen.encoding)}")
 
 
@@ -272,12 +281,12 @@ def show(dataset: Path, record: str, output: str | None) -> None:
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.option("--no-thumbnails", is_flag=True, help="leave pictures out")
 def report(dataset: Path, no_thumbnails: bool) -> None:  # noqa: FBT001 - a flag
-    """Write report.html of DATASET anew.
+    """Write report.html of DATASET again.
 
     It is one page to read before training, which a build writes too. It needs no network, and
     holds pictures of the images unless --no-thumbnails is given.
     """
-    from segrecord.reporting.report import write  # noqa: PLC0415 - keeps --help light
+    from segrecord.report.page import write  # noqa: PLC0415 - keeps --help light
 
     written = write(dataset, thumbnails=not no_thumbnails)
     click.echo(f"report: {written.path}")
@@ -290,16 +299,7 @@ def report(dataset: Path, no_thumbnails: bool) -> None:  # noqa: FBT001 - a flag
 
 @cli.command(cls=Command)
 @click.argument("dataset", type=click.Path(path_type=Path))
-@click.option("--source", metavar="SOURCE", help="show the original files too")
-@click.option(
-    "--metadata",
-    multiple=True,
-    callback=several,
-    metavar="FILE",
-    help="the build's --metadata, each of them, if they are not beside it",
-)
-@click.option("--root", metavar="DIR", help="the build's --root")
-@click.option("--pseudonymize", metavar="KEYFILE", help="the build's --pseudonymize")
+@source_flags("show the original files too")
 @click.option(
     "--marks", metavar="FILE", default="marks.csv", show_default=True, help="where marks are kept"
 )
@@ -320,7 +320,7 @@ def view(
     The page is served to this machine alone, until Ctrl-C. Records marked as wrong stay out of
     the next dataset by `segrecord build ... --exclude marks.csv`.
     """
-    from segrecord.reporting.view.app import serve  # noqa: PLC0415 - keeps --help light
+    from segrecord.viewer.app import serve  # noqa: PLC0415 - keeps --help light
 
     files = None
     if source is not None:
@@ -341,8 +341,8 @@ def index(shards: tuple[str, ...], out: str | None) -> None:
     shard NAME there is a text file NAME.idx, as NVIDIA DALI and the package tfrecord want it: its
     lines are a record's offset and size in bytes.
     """
-    from segrecord.reading.foreign import write_offsets  # noqa: PLC0415 - keeps --help light
+    from segrecord.read.shards import write_offsets  # noqa: PLC0415 - keeps --help light
 
     written = write_offsets(shards[0] if len(shards) == 1 else shards, out)
     folders = ", ".join(sorted({str(path.parent) for path in written}))
-    click.echo(f"offsets of {len(written)} shard{'s' * (len(written) != 1)}: {folders}")
+    click.echo(f"offsets of {counted(len(written), 'shard')}: {folders}")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from segrecord.options import GROUPS
+from segrecord._rules import Integer
+from segrecord.options import OPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+    from segrecord._rules import Option
 
 
 class Command(click.Command):
@@ -56,52 +58,39 @@ class Command(click.Command):
                 formatter.write_dl(records)
 
 
-_GROUP_OF = {
-    option.name: group for group, kind in GROUPS.items() for option in dataclasses.fields(kind)
-}
-
-
 def title_of(parameter: click.Parameter) -> str:
     """The stage that a flag belongs to, as a heading."""
-    return _GROUP_OF.get(parameter.name or "", "options").capitalize()
+    option = OPTIONS.get(parameter.name or "")
+    return (option.stage if option else "options").capitalize()
 
 
-def flags(
-    *groups: str, only: tuple[str, ...] = ()
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The flags of these option groups, or of these options of theirs alone, as a decorator."""
+def flags(options: Iterable[Option]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The flags of these options, as a decorator.
+
+    Values are passed on as text where the option's rule reads text.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        for group in reversed(groups):
-            hints = get_type_hints(GROUPS[group])
-            for option in reversed(dataclasses.fields(GROUPS[group])):
-                if not only or option.name in only:
-                    command = _flag(option, hints[option.name])(command)
+        for option in reversed(list(options)):
+            settings: dict[str, Any] = {"help": option.help, "default": None}
+            if option.choices:
+                settings["type"] = click.Choice(option.choices)
+                if option.default is not None:
+                    settings["help"] += f" [default: {option.default}]"
+            elif option.kind is bool:
+                settings["is_flag"] = True
+            else:
+                settings["metavar"] = option.metavar
+            if isinstance(option.rule, Integer):
+                settings["type"] = int
+            if option.repeated:
+                settings |= {"multiple": True, "callback": several}
+            elif isinstance(option.default, tuple):  # given twice, the last would win in silence
+                settings |= {"multiple": True, "callback": _together}
+            command = click.option(f"--{option.flag}", option.name, **settings)(command)
         return command
 
     return decorate
-
-
-def _flag(option: dataclasses.Field[Any], hint: Any) -> Any:
-    """One flag. Values are passed on as text where the option object reads text itself."""
-    name = f"--{option.name.replace('_', '-')}"
-    kinds = [kind for kind in get_args(hint) if kind is not type(None)] or [hint]
-    settings: dict[str, Any] = {"help": option.metadata["help"], "default": None}
-    literal = hint if get_origin(hint) is Literal else kinds[0]
-    if get_origin(literal) is Literal:
-        settings["type"] = click.Choice(get_args(literal))
-        if option.default is not None:
-            settings["help"] += f" [default: {option.default}]"
-    elif hint is bool:
-        settings |= {"is_flag": True}
-    elif hint == tuple[str, ...]:  # given twice, the last would win in silence
-        settings |= {"multiple": True, "metavar": option.metadata["metavar"]}
-        settings["callback"] = several if option.metadata["paths"] else _together
-    else:
-        settings["metavar"] = option.metadata["metavar"]
-        if int in kinds and option.name != "shard_size":
-            settings["type"] = int
-    return click.option(name, option.name, **settings)
 
 
 def _together(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> str | None:
@@ -114,6 +103,25 @@ def several(
 ) -> tuple[str, ...] | None:
     """A flag that was given several times: its values; None, so that the default stands."""
     return values or None
+
+
+def source_flags(purpose: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The flags of a command that reads a dataset's source again, as a decorator."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        tables = "each --metadata of the build, where it does not lie beside the source"
+        for flag in (
+            click.option("--pseudonymize", metavar="KEYFILE", help="the build's --pseudonymize"),
+            click.option("--root", metavar="DIR", help="the build's --root"),
+            click.option(
+                "--metadata", multiple=True, callback=several, metavar="FILE", help=tables
+            ),
+            click.option("--source", metavar="SOURCE", help=purpose),
+        ):
+            command = flag(command)
+        return command
+
+    return decorate
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

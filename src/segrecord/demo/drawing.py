@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from segrecord.engines import EngineFailure, LocalEngine
 from segrecord.errors import EngineError, OutputError, UsageError
-from segrecord.pixels import png
+from segrecord.executors import EngineFailure, LocalEngine
+from segrecord.images import png
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ _BLOOD = np.array([0.05, 0.55, 0.5], np.float32)
 
 
 class Sample(NamedTuple):
-    """What is known of one image of the set; a row of metadata.csv but for `has_mask`."""
+    """What stands in metadata.csv of one image, and whether it has a mask."""
 
     image_id: str
     diagnosis: str
@@ -68,6 +68,11 @@ class Sample(NamedTuple):
     sex: str
     site: str
     has_mask: bool
+
+    @property
+    def mask_name(self) -> str:
+        """The name of its mask's file."""
+        return f"{self.image_id}_segmentation.png"
 
 
 def draw(directory: str | Path, count: int = 600, seed: int = 0) -> Path:
@@ -94,37 +99,28 @@ def draw(directory: str | Path, count: int = 600, seed: int = 0) -> Path:
         raise UsageError(f"seed must be at least 0, got {seed}")
     root = Path(directory)
     samples = [sample(seed, index) for index in range(count)]
+    files = {root / "images" / f"{facts.image_id}.jpg" for facts in samples}
+    files |= {root / "masks" / facts.mask_name for facts in samples if facts.has_mask}
+    chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
     try:
-        _prepare(root, samples)
-        _draw_files(root, count, seed)
+        for folder in (root / "images", root / "masks"):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Leftovers of a larger set would be rows without metadata.
+            if left := sorted(set(folder.iterdir()) - files):
+                raise OutputError(
+                    f"{left[0]} does not belong to this set; name another folder or remove it"
+                )
+        with (root / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            writer.writerows(facts[: len(COLUMNS)] for facts in samples)
+        with LocalEngine() as engine:
+            for _, result in engine.run(functools.partial(draw_chunk, str(root), seed), chunks):
+                if isinstance(result, EngineFailure):
+                    raise EngineError(f"images of {root} cannot be drawn: {result.message}")
     except OSError as error:
         raise OutputError(f"{root} cannot be written: {error}") from error
     return root
-
-
-def _prepare(root: Path, samples: Sequence[Sample]) -> None:
-    """The folders and metadata.csv. Leftovers of a larger set would be rows without metadata."""
-    wanted = {root / "images" / f"{sample.image_id}.jpg" for sample in samples}
-    wanted |= {root / "masks" / _mask_name(sample) for sample in samples if sample.has_mask}
-    for folder in ("images", "masks"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-        for path in sorted((root / folder).iterdir()):
-            if path not in wanted:
-                raise OutputError(
-                    f"{path} does not belong to this set; name another folder or remove it"
-                )
-    with (root / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(sample[: len(COLUMNS)] for sample in samples)
-
-
-def _draw_files(root: Path, count: int, seed: int) -> None:
-    chunks = [range(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
-    with LocalEngine() as engine:
-        for _, result in engine.run(functools.partial(draw_chunk, str(root), seed), chunks):
-            if isinstance(result, EngineFailure):
-                raise EngineError(f"images of {root} cannot be drawn: {result.message}")
 
 
 def draw_chunk(directory: str, seed: int, indices: Sequence[int]) -> None:
@@ -136,11 +132,7 @@ def draw_chunk(directory: str, seed: int, indices: Sequence[int]) -> None:
             Path(directory, "images", f"{facts.image_id}.jpg"), quality=_QUALITY
         )
         if facts.has_mask:
-            Path(directory, "masks", _mask_name(facts)).write_bytes(png.encode(mask))
-
-
-def _mask_name(facts: Sample) -> str:
-    return f"{facts.image_id}_segmentation.png"
+            Path(directory, "masks", facts.mask_name).write_bytes(png.encode(mask))
 
 
 def _stream(seed: int, domain: int, number: int) -> np.random.Generator:
@@ -176,12 +168,10 @@ def picture(seed: int, index: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[n
     shape = _SIZES[rng.integers(len(_SIZES))]
     skin = _skin(rng, _stream(seed, _PATIENT, patient).spawn(1)[0], shape)
     depth = _depth(rng, shape)
-    lesion = _LESIONS[sample(seed, index).diagnosis](rng, shape, depth)
+    lesion = _lesion(rng, shape, depth, sample(seed, index).diagnosis)
     view = skin * np.exp(-lesion)
     view, seen = _light(rng, shape, view)
-    for layer in (_hairs, _ruler, _bubbles):
-        view = layer(rng, shape, view)
-    view = view * seen[..., None]
+    view = _clutter(rng, shape, view) * seen[..., None]
     view += 0.008 * rng.standard_normal(view.shape, dtype=np.float32)
     mask = (depth > 0) & (seen > 0.5)  # noqa: PLR2004 - half
     pixels = np.clip(view * 255, 0, 255).astype(np.uint8)
@@ -273,48 +263,43 @@ def _strength(rng: np.random.Generator) -> float:
     return float(rng.uniform(0.28, 0.38) if rng.random() < 1 / 6 else rng.uniform(0.45, 0.95))
 
 
-def _nevus(rng: np.random.Generator, shape: Shape, depth: Plane) -> Picture:
-    """An even brown lesion with a regular network, or with globules."""
-    within = 0.6 * _soft(depth, rng.uniform(0.8, 3)) + 0.4 * _soft(depth, rng.uniform(2, 8))
-    tint = 0.9 + 0.14 * _noise(rng, shape, 5) + 0.08 * _noise(rng, shape, 20)
-    if rng.random() < 0.65:  # noqa: PLR2004 - share of the nevi with a network
-        tint = tint + rng.uniform(0.12, 0.3) * _network(rng, shape, rng.uniform(5, 8))
-    else:
-        tint = tint + rng.uniform(0.2, 0.45) * _dots(rng, shape, 260, 1.2, 2.6)
-    heart = rng.uniform(-0.2, 0.6) * np.clip(depth / 40, 0, 1)
-    brown: Picture = (within * np.clip(tint + heart, 0.2, 2))[..., None] * _BROWN
-    return _strength(rng) * brown
-
-
-def _melanoma(rng: np.random.Generator, shape: Shape, depth: Plane) -> Picture:
-    """Several colours without order: dark blotches, blue veil, red, scar-like clearing, streaks."""
-    streaks = rng.uniform(0, 3) * np.maximum(_noise(rng, shape, 26), 0)
-    within = 0.7 * _soft(depth + streaks - 1, rng.uniform(0.8, 2.6)) + 0.3 * _soft(depth, 5)
-    tint = 1.05 + 0.3 * _noise(rng, shape, 4) + 0.2 * _noise(rng, shape, 9)
-    tint = tint + rng.uniform(0, 0.25) * _network(rng, shape, rng.uniform(6, 10))
-    tint = tint + 0.5 * _dots(rng, shape, int(rng.integers(20, 150)), 0.9, 2.8)
-    veil = np.clip(_noise(rng, shape, 4) - 0.5, 0, 1.2) * np.clip(depth / 15, 0, 1)
-    clear = np.clip(_noise(rng, shape, 5) - 1, 0, 1) * np.clip(depth / 12, 0, 1)
-    strength = max(0.4, _strength(rng)) * 1.15
-    brown: Picture = (within * np.clip(tint - 0.8 * clear, 0.3, 2.2))[..., None] * _BROWN
-    pink = (np.clip(_noise(rng, shape, 4), 0, 1) * within)[..., None] * _BLOOD
-    blue = (0.9 * veil * within)[..., None] * _BLUE
-    lesion: Picture = strength * (brown + blue) + 0.3 * pink
-    return lesion
-
-
-def _keratosis(rng: np.random.Generator, shape: Shape, depth: Plane) -> Picture:
-    """A dull, sharply cut lesion with ridges, dark plugs and pale cysts."""
+def _lesion(rng: np.random.Generator, shape: Shape, depth: Plane, diagnosis: str) -> Picture:
+    """What the lesion absorbs: where `depth` is positive, as its diagnosis looks."""
+    if diagnosis == "nevus":  # evenly brown, with a regular network or with globules
+        within = 0.6 * _soft(depth, rng.uniform(0.8, 3)) + 0.4 * _soft(depth, rng.uniform(2, 8))
+        tint = 0.9 + 0.14 * _noise(rng, shape, 5) + 0.08 * _noise(rng, shape, 20)
+        if rng.random() < 0.65:  # noqa: PLR2004 - share of the nevi with a network
+            tint = tint + rng.uniform(0.12, 0.3) * _network(rng, shape, rng.uniform(5, 8))
+        else:
+            tint = tint + rng.uniform(0.2, 0.45) * _dots(rng, shape, 260, 1.2, 2.6)
+        heart = rng.uniform(-0.2, 0.6) * np.clip(depth / 40, 0, 1)
+        brown: Picture = (within * np.clip(tint + heart, 0.2, 2))[..., None] * _BROWN
+        return _strength(rng) * brown
+    if (
+        diagnosis == "melanoma"
+    ):  # colours without order: blotches, blue veil, red, clearing, streaks
+        streaks = rng.uniform(0, 3) * np.maximum(_noise(rng, shape, 26), 0)
+        within = 0.7 * _soft(depth + streaks - 1, rng.uniform(0.8, 2.6)) + 0.3 * _soft(depth, 5)
+        tint = 1.05 + 0.3 * _noise(rng, shape, 4) + 0.2 * _noise(rng, shape, 9)
+        tint = tint + rng.uniform(0, 0.25) * _network(rng, shape, rng.uniform(6, 10))
+        tint = tint + 0.5 * _dots(rng, shape, int(rng.integers(20, 150)), 0.9, 2.8)
+        veil = np.clip(_noise(rng, shape, 4) - 0.5, 0, 1.2) * np.clip(depth / 15, 0, 1)
+        clear = np.clip(_noise(rng, shape, 5) - 1, 0, 1) * np.clip(depth / 12, 0, 1)
+        strength = max(0.4, _strength(rng)) * 1.15
+        brown = (within * np.clip(tint - 0.8 * clear, 0.3, 2.2))[..., None] * _BROWN
+        pink = (np.clip(_noise(rng, shape, 4), 0, 1) * within)[..., None] * _BLOOD
+        blue = (0.9 * veil * within)[..., None] * _BLUE
+        lesion: Picture = strength * (brown + blue) + 0.3 * pink
+        return lesion
+    # A keratosis is dull and sharply cut, with ridges, dark plugs and pale cysts.
     within = _soft(depth, rng.uniform(0.5, 1.3))
     ridges = np.sin(5 * _noise(rng, shape, 9) + 2 * _noise(rng, shape, 20))
     tint = 0.95 + rng.uniform(0.1, 0.25) * ridges
     tint = tint + 0.9 * _dots(rng, shape, int(rng.integers(40, 130)), 0.9, 2.6)
     tint = tint - 0.7 * _dots(rng, shape, int(rng.integers(30, 110)), 0.7, 1.8)
     dull = np.array([0.75, 0.95, 1.05], np.float32)
-    return (0.9 * _strength(rng) * within * np.clip(tint, 0.15, 2.2))[..., None] * dull
-
-
-_LESIONS = dict(zip(DIAGNOSES, (_nevus, _melanoma, _keratosis), strict=True))
+    keratosis: Picture = (0.9 * _strength(rng) * within * np.clip(tint, 0.15, 2.2))[..., None]
+    return keratosis * dull
 
 
 def _light(rng: np.random.Generator, shape: Shape, view: Picture) -> tuple[Picture, Plane]:
@@ -334,55 +319,43 @@ def _light(rng: np.random.Generator, shape: Shape, view: Picture) -> tuple[Pictu
     return lit, np.ones(shape, np.float32)
 
 
-def _hairs(rng: np.random.Generator, shape: Shape, view: Picture) -> Picture:
-    """Dark, curved strokes over everything, in about two images of three."""
-    if rng.random() < 0.35:  # noqa: PLR2004 - share of the shaven
-        return view
+def _clutter(rng: np.random.Generator, shape: Shape, view: Picture) -> Picture:
+    """The view under what lies on the skin: hairs, the ticks of a scale, air bubbles in the gel."""
     height, width = shape
-    canvas = Image.new("L", (2 * width, 2 * height))
-    brush = ImageDraw.Draw(canvas)
-    steps = np.linspace(0, 1, 16)[:, None]
-    lean = rng.uniform(0, math.pi)
-    for _ in range(int(rng.geometric(0.09))):
-        turn = rng.normal(lean, 0.5)
-        middle = rng.uniform((0, 0), (2 * width, 2 * height))
-        along = np.array([np.cos(turn), np.sin(turn)]) * rng.uniform(0.2, 0.8) * width
-        bend = np.array([-along[1], along[0]]) * rng.normal(0, 0.35)
-        curve = middle + (2 * steps - 1) * along + (4 * steps * (1 - steps)) * bend
-        brush.line([tuple(point) for point in curve.tolist()], 255, int(rng.integers(1, 5)))
-    cover = np.asarray(canvas.resize((width, height), Image.Resampling.BOX), np.float32) / 255
-    colour = np.array([0.16, 0.11, 0.09], np.float32) + np.float32(rng.uniform(0, 0.12))
-    return view + (0.85 * cover)[..., None] * (colour - view)
-
-
-def _ruler(rng: np.random.Generator, shape: Shape, view: Picture) -> Picture:
-    """The ticks of a scale along the upper or lower edge, in one image of seven."""
-    if rng.random() > 1 / 7:
-        return view
-    height, width = shape
-    canvas = Image.new("L", (width, height))
-    brush = ImageDraw.Draw(canvas)
-    step, start = rng.uniform(9, 13), rng.uniform(0, 9)
-    for tick in range(int((width - start) // step)):
-        column = start + tick * step
-        brush.line((column, 0, column, 14 if tick % 5 == 0 else 8), 255)
-    cover = np.asarray(canvas, np.float32) / 255
-    if rng.random() < 0.5:  # noqa: PLR2004 - as often above as below
-        cover = cover[::-1]
-    return view * (1 - 0.8 * cover[..., None])
-
-
-def _bubbles(rng: np.random.Generator, shape: Shape, view: Picture) -> Picture:
-    """Air bubbles in the gel (bright rings) and reflections (bright spots), in a third."""
-    if rng.random() > 1 / 3:
-        return view
-    height, width = shape
-    canvas = Image.new("L", (width, height))
-    brush = ImageDraw.Draw(canvas)
-    for _ in range(int(rng.integers(1, 7))):
-        row, column, radius = rng.uniform((0, 0, 2), (height, width, 11)).tolist()
-        box = (column - radius, row - radius, column + radius, row + radius)
-        brush.ellipse(box, outline=150, width=1)
-        brush.ellipse((column - 1.5, row - radius, column + 1.5, row - radius + 3), fill=255)
-    cover = np.asarray(canvas.filter(ImageFilter.GaussianBlur(0.7)), np.float32) / 255
-    return view + (0.8 * cover)[..., None] * (1 - view)
+    if rng.random() >= 0.35:  # noqa: PLR2004 - share of the shaven
+        canvas = Image.new("L", (2 * width, 2 * height))
+        brush = ImageDraw.Draw(canvas)
+        steps = np.linspace(0, 1, 16)[:, None]
+        lean = rng.uniform(0, math.pi)
+        for _ in range(int(rng.geometric(0.09))):
+            turn = rng.normal(lean, 0.5)
+            middle = rng.uniform((0, 0), (2 * width, 2 * height))
+            along = np.array([np.cos(turn), np.sin(turn)]) * rng.uniform(0.2, 0.8) * width
+            bend = np.array([-along[1], along[0]]) * rng.normal(0, 0.35)
+            curve = middle + (2 * steps - 1) * along + (4 * steps * (1 - steps)) * bend
+            brush.line([tuple(point) for point in curve.tolist()], 255, int(rng.integers(1, 5)))
+        cover = np.asarray(canvas.resize((width, height), Image.Resampling.BOX), np.float32) / 255
+        colour = np.array([0.16, 0.11, 0.09], np.float32) + np.float32(rng.uniform(0, 0.12))
+        view = view + (0.85 * cover)[..., None] * (colour - view)
+    if rng.random() <= 1 / 7:
+        canvas = Image.new("L", (width, height))
+        brush = ImageDraw.Draw(canvas)
+        step, start = rng.uniform(9, 13), rng.uniform(0, 9)
+        for tick in range(int((width - start) // step)):
+            column = start + tick * step
+            brush.line((column, 0, column, 14 if tick % 5 == 0 else 8), 255)
+        cover = np.asarray(canvas, np.float32) / 255
+        if rng.random() < 0.5:  # noqa: PLR2004 - as often above as below
+            cover = cover[::-1]
+        view = view * (1 - 0.8 * cover[..., None])
+    if rng.random() <= 1 / 3:  # bright rings, and the reflections in them
+        canvas = Image.new("L", (width, height))
+        brush = ImageDraw.Draw(canvas)
+        for _ in range(int(rng.integers(1, 7))):
+            row, column, radius = rng.uniform((0, 0, 2), (height, width, 11)).tolist()
+            box = (column - radius, row - radius, column + radius, row + radius)
+            brush.ellipse(box, outline=150, width=1)
+            brush.ellipse((column - 1.5, row - radius, column + 1.5, row - radius + 3), fill=255)
+        cover = np.asarray(canvas.filter(ImageFilter.GaussianBlur(0.7)), np.float32) / 255
+        view = view + (0.8 * cover)[..., None] * (1 - view)
+    return view

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 from segrecord import pipeline
 from segrecord.demo.drawing import draw
-from segrecord.reading.lookup import read_record
-from segrecord.reading.verify import Report
-from segrecord.reporting import picture
+from segrecord.read.lookup import picture_of, read_record
+from segrecord.verification.checker import Report
 
 OPTIONS = {
     "label_column": "diagnosis",
@@ -39,7 +38,7 @@ def tour(
     Args:
         directory: gets `source/`, `dataset/` and `example.png`; a demo already there is replaced.
         count: images to draw.
-        monitor: is told how the work goes.
+        monitor: gets the progress.
 
     Raises:
         SegrecordError: as `draw`, `pipeline.build` and `pipeline.verify`.
@@ -56,5 +55,5 @@ def tour(
     )
     report = pipeline.verify(built.path, source=source, monitor=monitor)
     example = folder / "example.png"
-    picture.of_record(read_record(built.path, "0"), built.manifest).save(example)
+    picture_of(read_record(built.path, "0"), built.manifest).save(example)
     return Tour(source, built, report, example)

@@ -3,10 +3,10 @@
 source -> samples -> facts -> findings -> plan -> shards -> read back -> committed
 """
 
-from segrecord.pipeline.judging import Scan
+from segrecord.pipeline.build_dataset import Built, build
+from segrecord.pipeline.evaluate import Scan
 from segrecord.pipeline.monitor import Monitor, Silent
-from segrecord.pipeline.scanning import scan
-from segrecord.pipeline.verifying import originals, verify
-from segrecord.pipeline.writing import Built, build
+from segrecord.pipeline.scan_source import scan
+from segrecord.pipeline.verify_dataset import originals, verify
 
 __all__ = ["Built", "Monitor", "Scan", "Silent", "build", "originals", "scan", "verify"]

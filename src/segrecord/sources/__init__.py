@@ -1,1 +1,1 @@
-"""A place full of files in, a samples table out."""
+"""A folder, table or function in, a samples table out."""

@@ -8,20 +8,19 @@ from __future__ import annotations
 import csv
 import math
 import os
+import re
 import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from segrecord.errors import SourceError
-from segrecord.sources.understood import few, shown
-from segrecord.sources.walk import TABLE_EXTENSIONS, extension
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+from segrecord.sources.names import TABLE_EXTENSIONS, extension
+from segrecord.wording import few, shown
 
 Cells = list[str | None]
 
@@ -42,7 +41,7 @@ class Grid:
     rows: list[int]
     """The number of each row as its owner counts: from 2 below a header, else from 0."""
     blank: int = 0
-    """Rows passed over since all their cells are empty."""
+    """Rows left out since all their cells are empty."""
     hints: tuple[str, ...] = ()
     """What was not read of the file."""
     files: tuple[str, ...] = ()
@@ -54,7 +53,7 @@ class Grid:
         return f"{name} row {self.rows[position]}"
 
     def column(self, name: str, option: str) -> str:
-        """The name, once it is known to be a column.
+        """The name, once it has proved to be a column.
 
         Raises:
             SourceError: there is no such column; the message lists those there are.
@@ -67,30 +66,41 @@ class Grid:
         return name
 
 
-def is_table(path: str) -> bool:
-    """Whether the name ends like a table's."""
-    return extension(path) in TABLE_EXTENSIONS
-
-
 def read_grid(path: str) -> Grid:
     """The table in this file; XLSX gives its first sheet.
 
     Raises:
         SourceError: it cannot be read, or has no header or no rows.
     """
-    kind = extension(path)
+    name, kind = os.path.basename(path), extension(path)  # noqa: PTH119 - text
     if kind == ".xlsx":
         rows, others = _xlsx(path)
-        hint = f"{os.path.basename(path)}: only the first sheet is read, not {few(others)}"  # noqa: PTH119 - text
+        hint = f"{name}: only the first sheet is read, not {few(others)}"
         return replace(_with_header(path, rows), hints=(hint,) if others else ())
     if kind in {".csv", ".tsv"}:
         return _with_header(path, _text_rows(path, kind))
-    if kind in {".parquet", ".arrow", ".feather"}:
-        return _arrow_grid(os.path.basename(path), path, _arrow_table(path, kind))  # noqa: PTH119 - text
-    raise SourceError(
-        f"{path} is no table that segrecord reads; it takes "
-        f"{', '.join(sorted(TABLE_EXTENSIONS))} files"
-    )
+    if kind not in TABLE_EXTENSIONS:
+        raise SourceError(
+            f"{path} is no table that segrecord reads; it takes "
+            f"{', '.join(sorted(TABLE_EXTENSIONS))} files"
+        )
+    try:
+        if kind == ".parquet":
+            import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import, seldom needed
+
+            table = pq.read_table(path)
+        else:
+            data = pa.BufferReader(Path(path).read_bytes())
+            try:
+                table = pa.ipc.open_file(data).read_all()
+            except pa.ArrowInvalid:
+                data.seek(0)
+                table = pa.ipc.open_stream(data).read_all()
+        # Arrow trusts the offsets in a file; following damaged ones ends the process.
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        raise SourceError(f"{path} cannot be read as {kind[1:]}: {error}") from error
+    return _arrow_grid(name, path, table)
 
 
 def stacked(grids: Sequence[Grid]) -> Grid:
@@ -135,26 +145,11 @@ def arrow_table(frame: Any) -> pa.Table:
 
 
 def _text_rows(path: str, kind: str) -> Iterator[Sequence[str]]:
-    text = _decoded(path)
-    header = text.split("\n", 1)[0]
-    separator = "\t" if kind == ".tsv" else _separator(header)
-    # Not text.splitlines(): it also splits at the form feeds and line separators within cells.
-    lines = csv.reader(_lines(text), delimiter=separator, strict=True)
-    try:
-        yield from lines
-    except csv.Error as error:
-        raise SourceError(f"{path} line {lines.line_num} is no valid CSV: {error}") from error
+    """The rows of a CSV or TSV.
 
-
-def _lines(text: str) -> Iterator[str]:
-    start = 0
-    while start < len(text):
-        end = text.find("\n", start) + 1 or len(text)
-        yield text[start:end]
-        start = end
-
-
-def _decoded(path: str) -> str:
+    Raises:
+        SourceError: it cannot be read, is not UTF-8, or is no valid CSV.
+    """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -167,13 +162,18 @@ def _decoded(path: str) -> str:
         raise SourceError(
             f"{path} is not UTF-8 text (byte {error.start}); save it as CSV UTF-8"
         ) from error
-    return text if "\n" in text or "\r" not in text else text.replace("\r", "\n")
-
-
-def _separator(header: str) -> str:
-    """The separator that occurs most in the header outside quotes; a comma if none does."""
-    bare = "".join(header.split('"')[::2])
-    return max(_SEPARATORS, key=bare.count)
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    # The separator that occurs most in the header outside quotes; a comma if none does.
+    bare = "".join(text.split("\n", 1)[0].split('"')[::2])
+    separator = "\t" if kind == ".tsv" else max(_SEPARATORS, key=bare.count)
+    # Not text.splitlines(): it also splits at the form feeds and line separators within cells.
+    lines = (line[0] for line in re.finditer(r"[^\n]*\n|[^\n]+", text))
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise SourceError(f"{path} line {reader.line_num} is no valid CSV: {error}") from error
 
 
 def _xlsx(path: str) -> tuple[list[list[str]], list[str]]:
@@ -187,21 +187,19 @@ def _xlsx(path: str) -> tuple[list[list[str]], list[str]]:
             # Styles and extensions that openpyxl does not know change no cell.
             warnings.simplefilter("ignore")
             book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-            rows = [[_cell(value) for value in row] for row in book.worksheets[0].values]
+            rows = [
+                [
+                    str(v).lower() if isinstance(v, bool) else "" if v is None else str(v)
+                    for v in row
+                ]
+                for row in book.worksheets[0].values
+            ]
             others = [sheet.title for sheet in book.worksheets[1:] if any(map(any, sheet.values))]
             book.close()
     except Exception as error:
         # openpyxl raises whatever zip, XML and its own code raise on a damaged file.
         raise SourceError(f"{path} cannot be read as XLSX: {error}") from error
     return rows, others
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)
 
 
 def _with_header(path: str, rows: Iterable[Sequence[str]]) -> Grid:
@@ -238,29 +236,6 @@ def _with_header(path: str, rows: Iterable[Sequence[str]]) -> Grid:
     return Grid(name, path, columns, numbers, blank)
 
 
-def _arrow_table(path: str, kind: str) -> pa.Table:
-    try:
-        table = _parquet(path) if kind == ".parquet" else _ipc(Path(path).read_bytes())
-        # Arrow trusts the offsets in a file; following damaged ones ends the process.
-        table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-        raise SourceError(f"{path} cannot be read as {kind[1:]}: {error}") from error
-    return table
-
-
-def _parquet(path: str) -> pa.Table:
-    import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import, seldom needed
-
-    return pq.read_table(path)
-
-
-def _ipc(data: bytes) -> pa.Table:
-    try:
-        return pa.ipc.open_file(pa.BufferReader(data)).read_all()
-    except pa.ArrowInvalid:
-        return pa.ipc.open_stream(pa.BufferReader(data)).read_all()
-
-
 def _arrow_grid(name: str, path: str, table: pa.Table) -> Grid:
     columns = {}
     for field in table.schema:
@@ -287,7 +262,10 @@ def _cells(name: str, table: pa.Table, field: pa.Field) -> Cells | None:
         column, kind = column.cast(kind.value_type), kind.value_type
     if pa.types.is_floating(kind):
         # Arrow writes 1.0 as "1", which another table may call another class.
-        return [None if _missing(value) else str(value) for value in column.to_pylist()]
+        return [
+            None if value is None or math.isnan(value) else str(value)
+            for value in column.to_pylist()
+        ]
     if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
         return None
     try:
@@ -295,7 +273,3 @@ def _cells(name: str, table: pa.Table, field: pa.Field) -> Cells | None:
     except pa.ArrowException:
         return None
     return [cell or None for cell in text]
-
-
-def _missing(value: float | None) -> bool:
-    return value is None or math.isnan(value)

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from segrecord.errors import UsageError
-from segrecord.reading.folds import Choice, Part
+from segrecord.read.index import Choice, Part
 from segrecord.tensorflow import exact as exactly
 from segrecord.tensorflow import native
-from segrecord.tensorflow.exact import Ranks, state_after
-from segrecord.tensorflow.framework import tensorflow
-from segrecord.tensorflow.parsing import parse
-from segrecord.tensorflow.shaping import Augment, Form, Shape, Target
+from segrecord.tensorflow.exact import Sharding, state_after
+from segrecord.tensorflow.native import parse
+from segrecord.tensorflow.shaping import Augment, Form, Shape, Target, tensorflow
 
 if TYPE_CHECKING:
-    from segrecord.reading.dataset import Dataset
+    from segrecord.read.dataset import Dataset
 
 __all__ = ["Augment", "dataset", "parse", "state_after"]
 
@@ -40,7 +39,7 @@ def dataset(
     drop_remainder: bool = False,
     deterministic: bool = True,
     exact: bool = False,
-    **ranks: Unpack[Ranks],
+    **sharding: Unpack[Sharding],
 ) -> Any:
     """A split, or a part of a fold, as a `tf.data.Dataset` of known cardinality, read in parallel.
 
@@ -62,8 +61,9 @@ def dataset(
         repeat: epoch after epoch without end, for `fit(steps_per_epoch=...)`.
         drop_remainder: leave out a last batch that is not full.
         deterministic: False: elements may come as they are ready, a little faster.
-        exact: the order, ranks and resume of the other adapters, see `segrecord.tensorflow.exact`.
-        ranks: with `exact`: ranks, rank, tail, state, see `Ranks`.
+        exact: the order, sharding and resume of the other adapters, see
+            `segrecord.tensorflow.exact`.
+        sharding: with `exact`: world_size, rank, drop_last, pad, state, see `Sharding`.
 
     Raises:
         UsageError: an option is out of range or does not go with another, or the dataset has no
@@ -72,28 +72,24 @@ def dataset(
         RecordError: the manifest is damaged, or a shard is absent or of another size than it says.
             A CRC that does not hold is TensorFlow's DataLossError in iterating.
     """
-    native.require_batch_size(batch_size)
+    if batch_size is not None and batch_size < 1:
+        raise UsageError(f"batch_size must be at least 1, got {batch_size}")
     shape, form, tf = Shape(image_size, augment), Form(target, one_hot), tensorflow()
     choice = Choice(split, fold, part)
     if exact:
-        plan = exactly.plan(path, choice, batch_size, shuffle=shuffle, seed=seed, **ranks)
+        plan = exactly.plan(path, choice, batch_size, shuffle=shuffle, seed=seed, **sharding)
         data = exactly.batches(plan, shape, form, repeat=repeat, drop_remainder=drop_remainder)
     else:
+        if sharding:
+            raise UsageError(f"there is no option {', '.join(sorted(sharding))} without exact=True")
+        if not isinstance(path, str | Path):
+            raise UsageError(
+                f"{path!r} is open and perhaps a selection: pass its folder, or exact=True"
+            )
         shuffled = native.Shuffle(shuffle, seed)
-        data = native.elements(_folder(path, ranks), choice, shape, form, shuffled, repeat=repeat)
+        data = native.elements(Path(path), choice, shape, form, shuffled, repeat=repeat)
         if batch_size is not None:
             data = data.batch(batch_size, drop_remainder=drop_remainder)
     options = tf.data.Options()
     options.deterministic = deterministic
     return data.prefetch(tf.data.AUTOTUNE).with_options(options)
-
-
-def _folder(path: str | Path | Dataset, ranks: Ranks) -> Path:
-    """The folder, where nothing is asked for that needs `exact`."""
-    if ranks:
-        raise UsageError(f"there is no option {', '.join(sorted(ranks))} without exact=True")
-    if not isinstance(path, str | Path):
-        raise UsageError(
-            f"{path!r} is open and perhaps a selection: pass its folder, or exact=True"
-        )
-    return Path(path)

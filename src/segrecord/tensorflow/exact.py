@@ -1,9 +1,9 @@
 """The seeded order of all our adapters, with its resume, as a `tf.data.Dataset`.
 
-`dataset(..., exact=True)` is made of `segrecord.reading.batches`, which resizes by Pillow.
-`shuffle` mixes all records of the split, `tail` decides about a last batch that is not full, and a
-dict holds `valid` and `key` too. A damaged record raises TensorFlow's UnknownError, which quotes
-our RecordError.
+`dataset(..., exact=True)` is made of `segrecord.read.batches`, which resizes by Pillow.
+`shuffle` mixes all records of the split, `drop_last` and `pad` decide about an incomplete last
+batch, and a dict holds `valid` and `key` too. A damaged record raises TensorFlow's UnknownError,
+which quotes our RecordError.
 
 Every iteration begins at the same `state` and gives what is left of its epoch; with `repeat` all
 epochs from there on, which is what a training of several epochs takes. An iteration does not move
@@ -15,35 +15,35 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
 from segrecord.errors import UsageError
-from segrecord.reading.batches import Batch, Batches
-from segrecord.reading.dataset import Dataset, open  # noqa: A004 - segrecord.open
-from segrecord.reading.folds import Choice, Part
-from segrecord.reading.order import Order, State, Tail
-from segrecord.tensorflow.framework import tensorflow
-from segrecord.tensorflow.shaping import Form, Shape
+from segrecord.read.dataset import Dataset, open  # noqa: A004 - segrecord.open
+from segrecord.read.index import Choice, Part
+from segrecord.read.sampler import SamplerOptions, ShardedSampler, State
+from segrecord.tensorflow.shaping import Form, Shape, tensorflow
 
 
-class Ranks(TypedDict, total=False):
+class Sharding(TypedDict, total=False):
     """Who shares an epoch, and where it goes on.
 
-    ranks: processes that train together; 1.
+    world_size: processes that train together; 1.
     rank: of this one; 0.
-    tail: "drop" or "pad": every rank gets the same number of full batches ("pad" fills the last
-        ones with repeats whose `valid` is False and whose weight is 0); "exact": nothing is left
-        out or repeated, and some ranks may get fewer batches. "drop".
+    drop_last: True, the default: incomplete last batches are dropped. False: the last batches are
+        shorter, and some ranks may get fewer.
+    pad: fill incomplete last batches up with repeats whose `valid` is False and whose weight is 0;
+        none is dropped then. With drop_last or pad every rank gets as many full batches.
     state: to go on from, with its seed and epoch.
     """
 
-    ranks: int
+    world_size: int
     rank: int
-    tail: Tail
+    drop_last: bool
+    pad: bool
     state: State | None
 
 
@@ -53,29 +53,17 @@ class Plan:
 
     Attributes:
         dataset: what they are made of.
-        order: of each epoch.
-        begin: the state before the first batch.
+        options: of the sampler.
         seed: of the augmentation.
     """
 
     dataset: Dataset
-    order: Order
-    begin: State
+    options: SamplerOptions
     seed: int
 
-    def after(self, delivered: int) -> State:
-        """The state after so many batches, over as many epochs as that takes."""
-        first = self.order.steps(self.begin.samples_consumed)
-        if delivered < first:
-            return self._at(self.begin, delivered)
-        epochs, steps = divmod(delivered - first, max(1, self.order.steps()))
-        begun = self.begin.next_epoch()
-        return self._at(replace(begun, epoch=begun.epoch + epochs), steps)
-
-    def _at(self, begun: State, steps: int) -> State:
-        width = self.order.ranks * self.order.batch_size
-        consumed = min(begun.samples_consumed + steps * width, self.order.count)
-        return replace(begun, samples_consumed=consumed)
+    def begin(self) -> tuple[ShardedSampler, State]:
+        """The sampler, and where it begins; raises as `SamplerOptions.begin`."""
+        return self.options.begin(len(self.dataset), self.dataset.fingerprint)
 
 
 def plan(
@@ -85,10 +73,7 @@ def plan(
     *,
     shuffle: bool,
     seed: int | None,
-    ranks: int = 1,
-    rank: int = 0,
-    tail: Tail = "drop",
-    state: State | None = None,
+    **sharding: Unpack[Sharding],
 ) -> Plan:
     """The batches of one rank; raises as `segrecord.tensorflow.dataset`."""
     if batch_size is None:
@@ -98,9 +83,10 @@ def plan(
         dataset = source
     else:
         dataset = open(source, **choice.or_split("train")._asdict())
-    begin = dataset.state(shuffle=shuffle, seed=seed or 0, resumed=state)
-    order = Order(len(dataset), batch_size, begin.seed, ranks, rank, tail)
-    return Plan(dataset, order, begin, seed or 0 if begin.seed is None else begin.seed)
+    options = SamplerOptions(batch_size, shuffle, seed or 0, **sharding)
+    state = options.state
+    resumed = None if state is None else state.seed
+    return Plan(dataset, options, seed or 0 if resumed is None else resumed)
 
 
 def state_after(
@@ -113,11 +99,11 @@ def state_after(
     batch_size: int,
     shuffle: bool = False,
     seed: int | None = None,
-    **ranks: Unpack[Ranks],
+    **sharding: Unpack[Sharding],
 ) -> State:
     """Where a training stands that has taken so many batches of `dataset(..., exact=True)`.
 
-    It is what `dataset(..., state=)` goes on from, in any number of ranks. tf.data reads ahead, so
+    It is what `dataset(..., state=)` goes on from, with any world size. tf.data reads ahead, so
     only the training knows how many batches it took.
 
     Args:
@@ -129,7 +115,7 @@ def state_after(
         batch_size: likewise.
         shuffle: likewise.
         seed: likewise.
-        ranks: likewise: ranks, rank, tail, state.
+        sharding: likewise: world_size, rank, drop_last, pad, state.
 
     Raises:
         UsageError: delivered is below 0, or as `dataset`.
@@ -137,42 +123,31 @@ def state_after(
     if delivered < 0:
         raise UsageError(f"delivered must be at least 0, got {delivered}")
     choice = Choice(split, fold, part)
-    found = plan(path, choice, batch_size, shuffle=shuffle, seed=seed, **ranks)
-    return found.after(delivered)
+    found = plan(path, choice, batch_size, shuffle=shuffle, seed=seed, **sharding)
+    sampler, begin = found.begin()
+    return sampler.state_after(begin, delivered)
 
 
 def batches(
-    found: Plan, shape: Shape, form: Form, *, repeat: bool, drop_remainder: bool = False
+    plan: Plan, shape: Shape, form: Form, *, repeat: bool, drop_remainder: bool = False
 ) -> Any:
     """The planned batches in their form, of the epoch that is begun or of all from there on."""
-    tf, order, store = tensorflow(), found.order, found.dataset.reader.store
-    form = form.fitted(store.layout, store.mask_classes, store.place)
+    tf, shards = tensorflow(), plan.dataset.all_records.shards
+    form = form.fitted(shards.layout, shards.mask_classes, shards.path)
     if drop_remainder:
-        raise UsageError("drop_remainder: with exact=True the tail decides, leave it out")
+        raise UsageError("drop_remainder: with exact=True drop_last decides, leave it out")
     # Refuses at once, and not in iterating, what could not be read.
-    Batches(found.dataset, order, found.begin, image_size=shape.size)
-    if repeat and not order.steps():
+    plan.dataset.batches_of(plan.options, image_size=shape.size)
+    sampler, begin = plan.begin()
+    if repeat and not sampler.steps():
         raise UsageError(
-            f"an epoch of {order.count} records holds no batch of {order.batch_size} for each of "
-            f"{order.ranks} ranks, so it cannot repeat: lower batch_size or pass tail='pad'"
+            f"an epoch of {sampler.count} records holds no batch of {sampler.batch_size} for each "
+            f"of {sampler.world_size} ranks, so it cannot repeat: lower batch_size or pass pad=True"
         )
-    data = tf.data.Dataset.from_generator(
-        lambda: _batches(found, shape, repeat=repeat), output_signature=_signature(found, shape)
-    )
-    if _whole(found):
-        steps = order.steps(found.begin.samples_consumed)
-        steps = tf.data.INFINITE_CARDINALITY if repeat else steps
-        data = data.apply(tf.data.experimental.assert_cardinality(steps))
-    return data.map(
-        lambda batch: form(_augmented(batch, shape)), num_parallel_calls=tf.data.AUTOTUNE
-    )
-
-
-def _signature(found: Plan, shape: Shape) -> dict[str, Any]:
-    tf, order = tensorflow(), found.order
+    whole = plan.dataset.all_records.settings.on_error == "raise"  # no batch can lack records
     size = shape.size or (None, None)
-    many = order.batch_size if order.tail != "exact" and _whole(found) else None
-    return {
+    many = sampler.batch_size if sampler.full_batches and whole else None
+    signature = {
         "image": tf.TensorSpec((many, *size, 3), tf.uint8),
         "mask": tf.TensorSpec((many, *size, 1), tf.uint8),
         "has_mask": tf.TensorSpec((many,), tf.bool),
@@ -182,42 +157,41 @@ def _signature(found: Plan, shape: Shape) -> dict[str, Any]:
         "key": tf.TensorSpec((many,), tf.string),
         "seed": tf.TensorSpec((many, 2), tf.int64),
     }
+    data = tf.data.Dataset.from_generator(
+        lambda: _batches(plan, shape, repeat=repeat), output_signature=signature
+    )
+    if whole:
+        steps = sampler.steps(begin.samples_consumed)
+        steps = tf.data.INFINITE_CARDINALITY if repeat else steps
+        data = data.apply(tf.data.experimental.assert_cardinality(steps))
+    return data.map(
+        lambda batch: form(_augmented(batch, shape)), num_parallel_calls=tf.data.AUTOTUNE
+    )
 
 
-def _whole(found: Plan) -> bool:
-    """Whether no batch can lack records."""
-    return found.dataset.reader.settings.on_error == "raise"
-
-
-def _batches(found: Plan, shape: Shape, *, repeat: bool) -> Iterator[dict[str, Any]]:
-    given = Batches(found.dataset, found.order, found.begin, image_size=shape.size)
+def _batches(plan: Plan, shape: Shape, *, repeat: bool) -> Iterator[dict[str, Any]]:
+    """Each batch as `parse` and its stacking would give it, with what only the order knows."""
+    batches = plan.dataset.batches_of(plan.options, image_size=shape.size)
     while True:
-        epoch = given.state.epoch
-        for batch in given:
-            if len(batch.valid):  # a mean over no sample would be no number
-                yield _content(batch, found.seed, epoch)
+        epoch = batches.state.epoch
+        for batch in batches:
+            if not len(batch.valid):  # a mean over no sample would be no number
+                continue
+            # A seed of each sample's augmentation hangs on no batch or rank: a resume repeats it.
+            texts = (f"{plan.seed}/{epoch}/{key}".encode() for key in batch.key)
+            digests = (hashlib.blake2b(text, digest_size=16).digest() for text in texts)
+            yield {
+                "image": batch.image,
+                "mask": np.where(batch.has_mask[:, None, None], batch.mask, 0)[..., None],
+                "has_mask": batch.has_mask,
+                "label": batch.label,
+                "sample_weight": (batch.has_mask & batch.valid).astype(np.float32),
+                "valid": batch.valid,
+                "key": batch.key,
+                "seed": np.array([np.frombuffer(digest, "<i8") for digest in digests]),
+            }
         if not repeat:
             return
-
-
-def _content(batch: Batch, seed: int, epoch: int) -> dict[str, Any]:
-    """A batch as `parse` and its stacking would give it, with what only the order knows."""
-    return {
-        "image": batch.image,
-        "mask": np.where(batch.has_mask[:, None, None], batch.mask, 0)[..., None],
-        "has_mask": batch.has_mask,
-        "label": batch.label,
-        "sample_weight": (batch.has_mask & batch.valid).astype(np.float32),
-        "valid": batch.valid,
-        "key": batch.key,
-        "seed": np.array([_seed(seed, epoch, key) for key in batch.key]),
-    }
-
-
-def _seed(seed: int, epoch: int, key: str) -> Any:
-    """Of a sample's augmentation: hangs on no batch or rank, so that a resume repeats it."""
-    text = f"{seed}/{epoch}/{key}".encode()
-    return np.frombuffer(hashlib.blake2b(text, digest_size=16).digest(), "<i8")
 
 
 def _augmented(batch: dict[str, Any], shape: Shape) -> dict[str, Any]:

@@ -8,11 +8,26 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from segrecord.errors import UsageError
 from segrecord.options import IGNORE
-from segrecord.reading.batches import require_size
-from segrecord.tensorflow.framework import tensorflow
+from segrecord.read.batches import require_size
 
 if TYPE_CHECKING:
-    from segrecord.records.schemas import Layout
+    from segrecord.format.schemas import Layout
+
+
+def tensorflow() -> Any:
+    """The package TensorFlow, imported where it is used: importing the adapter costs nothing.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        import tensorflow as tf  # noqa: PLC0415 - heavy, and optional
+    except ImportError as error:
+        raise UsageError(
+            f"this needs TensorFlow: pip install segrecord[tensorflow] ({error})"
+        ) from error
+    return tf
+
 
 Target = Literal["mask", "label"]
 """What `fit` of Keras is to learn; elements are (image, target, weight), weights float32.
@@ -95,7 +110,12 @@ class Shape:
         image, mask = _cropped(image, mask, window, draw[1:3])
         static = augment.crop or self.size or (None, None)
         image, mask = tf.ensure_shape(image, (*static, 3)), tf.ensure_shape(mask, (*static, 1))
-        return _flipped(image, mask, draw[3:5] < tf.constant(augment.flip, tf.float32))
+        flip = draw[3:5] < tf.constant(augment.flip, tf.float32)
+        for number, axis in enumerate((1, 0)):  # left-right, up-down
+            image, mask = (
+                tf.where(flip[number], tf.reverse(each, [axis]), each) for each in (image, mask)
+            )
+        return image, mask
 
 
 def resized(image: Any, mask: Any, size: Any) -> tuple[Any, Any]:
@@ -115,16 +135,6 @@ def _cropped(image: Any, mask: Any, window: Any, place: Any) -> tuple[Any, Any]:
     beyond = tf.concat([tf.stack([begin - offset, offset + window - end], 1), [[0, 0]]], 0)
     image, mask = (each[begin[0] : end[0], begin[1] : end[1]] for each in (image, mask))
     return tf.pad(image, beyond), tf.pad(mask, beyond, constant_values=IGNORE)
-
-
-def _flipped(image: Any, mask: Any, chosen: Any) -> tuple[Any, Any]:
-    """Both turned along the axes that are chosen, (left-right, up-down) bool."""
-    tf = tensorflow()
-    for number, axis in enumerate((1, 0)):
-        image, mask = (
-            tf.where(chosen[number], tf.reverse(each, [axis]), each) for each in (image, mask)
-        )
-    return image, mask
 
 
 @dataclass(frozen=True)
@@ -166,33 +176,24 @@ class Form:
 
     def __call__(self, sample: Sample) -> Any:
         """The sample's form; its tensors may have a further first axis."""
-        if self.target == "mask":
-            return self._masked(sample)
-        if self.target == "label":
-            return _labelled(sample)
-        return sample | {"mask": self._planes(sample)} if self.one_hot else sample
-
-    def _masked(self, sample: Sample) -> tuple[Any, Any, Any]:
-        """(image, mask, weight of each pixel)."""
         tf = tensorflow()
-        known = sample["mask"] != IGNORE
-        weight = tf.cast(known[..., 0], tf.float32) * _inner(sample["sample_weight"], 2)
-        # A sparse cross-entropy fails on an id that is no class, whatever its weight.
-        ids = tf.where(known, sample["mask"], tf.zeros_like(sample["mask"]))
-        return sample["image"], self._planes(sample) if self.one_hot else ids, weight
+        if self.target == "mask":  # (image, mask, weight of each pixel)
+            counts = sample["mask"] != IGNORE
+            weight = tf.cast(counts[..., 0], tf.float32) * _inner(sample["sample_weight"], 2)
+            # A sparse cross-entropy fails on an id that is no class, whatever its weight.
+            ids = tf.where(counts, sample["mask"], tf.zeros_like(sample["mask"]))
+            return sample["image"], self._planes(sample) if self.one_hot else ids, weight
+        if self.target == "label":  # (image, label, weight); without a label, class 0 of weight 0
+            label = sample["label"]
+            weight = tf.cast((label >= 0) & sample.get("valid", True), tf.float32)
+            return sample["image"], tf.maximum(label, 0), weight
+        return sample | {"mask": self._planes(sample)} if self.one_hot else sample
 
     def _planes(self, sample: Sample) -> Any:
         """The mask as float32 (..., H, W, depth); ids from `depth` on, IGNORE among them, as 0."""
         tf = tensorflow()
         planes = tf.one_hot(sample["mask"][..., 0], self.depth)
         return planes * _inner(tf.cast(sample["has_mask"], tf.float32), 3)
-
-
-def _labelled(sample: Sample) -> tuple[Any, Any, Any]:
-    """(image, label, weight); without a label, class 0 of weight 0."""
-    tf = tensorflow()
-    known = (sample["label"] >= 0) & sample.get("valid", True)
-    return sample["image"], tf.maximum(sample["label"], 0), tf.cast(known, tf.float32)
 
 
 def _inner(values: Any, axes: int) -> Any:

@@ -1,1 +1,0 @@
-"""Records written into shards, and shards committed as a dataset."""

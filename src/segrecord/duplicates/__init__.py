@@ -1,0 +1,1 @@
+"""Which pictures are the same, or nearly the same, and so belong together."""

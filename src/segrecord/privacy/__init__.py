@@ -1,0 +1,1 @@
+"""Pseudonyms, and what a dataset may say under them."""

@@ -1,1 +1,0 @@
-"""What reading the files once shows, and what a person should know of it."""

@@ -1,0 +1,1 @@
+"""Datasets read back: the index, the records, the batches. Shares nothing with write."""

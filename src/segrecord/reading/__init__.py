@@ -1,1 +1,0 @@
-"""Datasets read back and verified; shares nothing with building."""

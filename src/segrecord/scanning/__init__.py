@@ -1,0 +1,1 @@
+"""Files into facts: each file of a source is read and checked once."""

@@ -1,0 +1,1 @@
+"""A dataset held against itself and against its source. Shares nothing with write."""

@@ -1,0 +1,1 @@
+"""Records into shards, and shards into a committed dataset."""
