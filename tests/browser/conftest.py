@@ -228,8 +228,12 @@ def viewers(dataset, tmp_path_factory):
 
 
 @pytest.fixture
-def view():
-    """Starts `segrecord view` of a folder with a file of marks, and ends it after the test."""
+def view(request):
+    """Starts `segrecord view` of a folder with a file of marks, and ends it after the test.
+
+    The pages are closed first: a server that ends while a picture is loaded resets the connection,
+    which would be taken for a fault of the page.
+    """
     started = []
 
     def view(folder, marks, *more):
@@ -237,5 +241,7 @@ def view():
         return started[-1]
 
     yield view
+    if "watch" in request.fixturenames:
+        request.getfixturevalue("watch").close()
     for one in started:
         one.end()

@@ -240,7 +240,6 @@ def test_the_source_file_is_shown_beside_the_record(watch, view, dataset, tmp_pa
     key = rows_of(made.path)[0]["key"]
     page = watch.open(f"{viewer.address}#record={key}", allowed=viewer.origin)
     expect(page.get_by_role("img", name=f"Source file of {key}")).to_be_visible()
-    page.wait_for_load_state("networkidle")  # else the server may end while a picture is loaded
 
 
 # --- marks
@@ -368,6 +367,7 @@ def test_marks_are_there_after_a_restart_can_be_filtered_and_taken_away(
     choose(page, "Mark", "wrong")
     expect_keys(page, [wrong])
     assert marks.read_text() == f"key,mark,note\n{wrong},wrong,\n"
+    page.close()  # else the server may end while a picture is loaded
     assert viewer.end() == 0
 
 
