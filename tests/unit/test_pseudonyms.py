@@ -226,12 +226,17 @@ def test_the_person_who_builds_reads_the_names_of_related_samples_and_groups():
         key,
         "p",
         (Related(key, "q"), Related("0" * 32)),
-        {"group": group, "groups": [group, "x"], "count": 2},
+        {"group": group, "other_group": group, "groups": [group, "x"], "count": 2},
     )
     (shown,) = redact.with_names([found], disguised.crosswalk)
     assert shown.key == "a"
     assert shown.related == (Related("a", "q"), Related("0" * 32))
-    assert shown.values == {"group": "Smith", "groups": ["Smith", "x"], "count": 2}
+    assert shown.values == {
+        "group": "Smith",
+        "other_group": "Smith",
+        "groups": ["Smith", "x"],
+        "count": 2,
+    }
 
 
 def test_the_dataset_s_lists_tell_code_and_problem_alone_in_the_order_of_the_pseudonyms():

@@ -47,6 +47,9 @@ _READS_AS = (
     Note("samples", "How the source names its files is left out: keys and groups are pseudonyms."),
 )
 
+_GROUP_VALUES = ("group", "other_group")
+"""Values of findings that are the name of one group."""
+
 CROSSWALK = pa.schema(
     [
         pa.field("key", TEXT, nullable=False),
@@ -175,7 +178,8 @@ def pseudonymize(loaded: LoadedSource, secret: bytes) -> Pseudonymized:
 def names_in(finding: Finding) -> set[str]:
     """The keys and groups that a finding names."""
     keys = (finding.key, *(other.key for other in finding.related))
-    return {*keys, *_groups_of(finding.values), finding.values.get("group") or ""} - {""}
+    groups = (finding.values.get(name) or "" for name in _GROUP_VALUES)
+    return {*keys, *_groups_of(finding.values), *groups} - {""}
 
 
 def _groups_of(values: Mapping[str, Any]) -> list[str]:
@@ -189,15 +193,16 @@ def renamed(
     """The findings with other names for samples and groups; names that are not listed stay.
 
     Args:
-        findings: whose key, related keys, and values `group` and `groups` are names.
+        findings: whose key, related keys, and values of `_GROUP_VALUES` and `groups` are names.
         keys: the new names of keys.
         groups: the new names of groups.
     """
 
     def of_values(values: Mapping[str, Any]) -> dict[str, Any]:
         new = dict(values)
-        if "group" in values:
-            new["group"] = groups.get(values["group"], values["group"])
+        for name in _GROUP_VALUES:
+            if name in values:
+                new[name] = groups.get(values[name], values[name])
         if several := _groups_of(values):
             new["groups"] = [groups.get(group, group) for group in several]
         return new
